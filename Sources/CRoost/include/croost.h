@@ -1,0 +1,11 @@
+// The system calls, structs and macros that Swift cannot import. No logic lives here: each
+// function is one call, and answers its result or the negated errno.
+
+#ifndef CROOST_H
+#define CROOST_H
+
+#include "croost_memory.h"
+#include "croost_socket.h"
+#include "croost_thread.h"
+
+#endif
