@@ -37,6 +37,13 @@ let package = Package(
             dependencies: ["CRoost", .product(name: "SystemPackage", package: "swift-system")],
             swiftSettings: memorySettings),
         .target(
+            name: "RoostSystem",
+            dependencies: [
+                "CRoost", "RoostMemory",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+        .target(
             name: "TestSupport", dependencies: ["RoostMemory"], path: "Tests/TestSupport",
             swiftSettings: settings),
         .testTarget(
@@ -44,6 +51,12 @@ let package = Package(
             dependencies: [
                 "RoostMemory", "TestSupport",
                 .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "RoostSystemTests",
+            dependencies: [
+                "RoostSystem", .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),
     ],

@@ -1,0 +1,158 @@
+internal import CRoost
+internal import Glibc
+internal import Synchronization
+internal import SystemPackage
+
+/// A socket that others connect to.
+///
+/// It is shared by the thread that accepts and whoever stops it; every method may be called on
+/// any thread. Its descriptors are closed when the last reference goes.
+package final class Listener: Sendable {
+    /// Connections that wait to be accepted, at most: a move has one peer, a control socket few.
+    static let backlog: Int32 = 16
+
+    /// Where it listens; for TCP with the real port, also where 0 was asked for.
+    package let endpoint: Endpoint
+
+    private let socket: OwnedDescriptor
+    /// Readable once the listener is stopped, for ever.
+    private let stopSignal: OwnedDescriptor
+    private let stopped = Atomic<Bool>(false)
+    /// The unix socket's file as it was made, to remove no other.
+    private let file: SocketFile?
+
+    /// Listens.
+    ///
+    /// A unix socket's file gets mode 0600. A socket left there by a process that is gone is
+    /// replaced; one that somebody listens on, and any other file, is left alone.
+    ///
+    /// - Parameter endpoint: Where. For TCP, port 0 lets the system choose one.
+    /// - Throws: `SystemError` of kind `address` or `listen`.
+    package init(on endpoint: Endpoint) throws(SystemError) {
+        try endpoint.check()
+        let event = croost_event_descriptor()
+        guard event >= 0 else {
+            throw Self.failure(endpoint, Errno(rawValue: -event))
+        }
+        stopSignal = OwnedDescriptor(FileDescriptor(rawValue: event))
+        switch endpoint {
+        case .unix(let path):
+            socket = try SocketFile.listen(at: path)
+            file = SocketFile(path: path)
+            self.endpoint = endpoint
+        case .tcp(let host, let port):
+            var unresolved: Int32 = 0
+            let result = unsafe croost_listen_tcp(host, port, Self.backlog, &unresolved)
+            guard unresolved == 0 else {
+                throw StreamSocket.resolutionFailure(endpoint, code: unresolved)
+            }
+            guard result >= 0 else {
+                throw Self.failure(endpoint, Errno(rawValue: -result))
+            }
+            socket = OwnedDescriptor(FileDescriptor(rawValue: result))
+            file = nil
+            let real = croost_local_port(result)
+            self.endpoint = .tcp(host: host, port: UInt16(exactly: real) ?? port)
+        }
+    }
+
+    static func failure(_ endpoint: Endpoint, _ reason: Errno) -> SystemError {
+        let what = "cannot listen on \(endpoint): \(reason)"
+        return switch reason {
+        case .addressInUse:
+            SystemError(
+                .listen, errno: reason, "\(what); stop who listens there or choose another place")
+        case .addressNotAvailable:
+            SystemError(
+                .listen, errno: reason, "\(what); give an address of this host, or 0.0.0.0")
+        default:
+            SystemError(.listen, errno: reason, what)
+        }
+    }
+
+    /// Waits for a connection and takes it.
+    ///
+    /// - Parameter timeout: How long to wait; `nil` waits until ``stop()``.
+    /// - Returns: The connection, blocking.
+    /// - Throws: `SystemError` of kind `timeout`, `cancelled` once the listener is stopped, or
+    ///   `transfer`.
+    package func accept(timeout: Duration? = nil) throws(SystemError) -> StreamSocket {
+        let clock = ContinuousClock()
+        let deadline = timeout.map { clock.now + $0 }
+        while true {
+            try waitUntilReady(deadline: deadline, clock: clock)
+            let result = croost_accept(socket.descriptor.rawValue)
+            guard result < 0 else {
+                return StreamSocket(OwnedDescriptor(FileDescriptor(rawValue: result)))
+            }
+            let reason = Errno(rawValue: -result)
+            switch reason {
+            case .wouldBlock, .interrupted, .connectionAbort, .protocolError:
+                continue  // That connection went away before it was taken.
+            default:
+                if stopped.load(ordering: .acquiring) { continue }
+                throw SystemError(
+                    .transfer, errno: reason,
+                    "cannot accept a connection on \(endpoint): \(reason)"
+                        + (reason == .tooManyOpenFiles ? "; raise ulimit -n" : ""))
+            }
+        }
+    }
+
+    /// Sleeps until there is a connection to take.
+    private func waitUntilReady(
+        deadline: ContinuousClock.Instant?, clock: ContinuousClock
+    ) throws(SystemError) {
+        var waits = [
+            pollfd(fd: stopSignal.descriptor.rawValue, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: socket.descriptor.rawValue, events: Int16(POLLIN), revents: 0),
+        ]
+        while true {
+            let left = deadline.map { max(0, (clock.now.duration(to: $0)).clampedMilliseconds) }
+            // SAFETY: the array holds the two entries counted, for the length of the call.
+            let ready = unsafe poll(&waits, 2, left ?? -1)
+            let failure = errno
+            if stopped.load(ordering: .acquiring) {
+                throw SystemError(.cancelled, "stopped listening on \(endpoint)")
+            }
+            if ready > 0 { return }
+            guard ready == 0 || failure == EINTR else {
+                let reason = Errno(rawValue: failure)
+                throw SystemError(
+                    .transfer, errno: reason, "cannot wait on \(endpoint): \(reason)")
+            }
+            if let deadline, clock.now >= deadline {
+                throw SystemError(
+                    .timeout,
+                    "nobody connected to \(endpoint) in time: start the other end, or wait longer")
+            }
+        }
+    }
+
+    /// Stops listening.
+    ///
+    /// Waiting and later calls of ``accept(timeout:)`` fail, who connects is refused, and the unix
+    /// socket's file is removed. Calling it again does nothing.
+    package func stop() {
+        guard !stopped.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        file?.removeIfUnchanged()
+        var one: UInt64 = 1
+        // SAFETY: eight bytes of a local value; the count cannot overflow by one write.
+        _ = unsafe write(stopSignal.descriptor.rawValue, &one, 8)
+        _ = shutdown(socket.descriptor.rawValue, Int32(SHUT_RDWR))
+    }
+
+    deinit {
+        stop()
+    }
+}
+
+extension Duration {
+    /// Whole milliseconds, rounded up, as poll(2) takes them; a longer time is cut to 24 days.
+    var clampedMilliseconds: Int32 {
+        let (seconds, attoseconds) = components
+        guard seconds < Int64(Int32.max) / 1000 - 1 else { return Int32.max }
+        guard seconds >= 0 else { return 0 }
+        return Int32(seconds * 1000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)
+    }
+}
