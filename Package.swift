@@ -25,6 +25,7 @@ let package = Package(
     name: "roost",
     products: [
         .library(name: "RoostMemory", targets: ["RoostMemory"]),
+        .library(name: "RoostMigration", targets: ["RoostMigration"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
@@ -32,6 +33,10 @@ let package = Package(
     ],
     targets: [
         .target(name: "CRoost", cSettings: shimSettings),
+        .systemLibrary(
+            name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(
+            name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .target(
             name: "RoostMemory",
             dependencies: ["CRoost", .product(name: "SystemPackage", package: "swift-system")],
@@ -44,6 +49,13 @@ let package = Package(
             ],
             swiftSettings: settings),
         .target(
+            name: "RoostMigration",
+            dependencies: [
+                "CZlib", "CZstd", "RoostMemory", "RoostSystem",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+        .target(
             name: "TestSupport", dependencies: ["RoostMemory"], path: "Tests/TestSupport",
             swiftSettings: settings),
         .testTarget(
@@ -52,6 +64,17 @@ let package = Package(
                 "RoostMemory", "TestSupport",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
+            swiftSettings: settings),
+        .target(
+            name: "StreamSupport", dependencies: ["RoostMigration", "TestSupport"],
+            path: "Tests/StreamSupport", swiftSettings: settings),
+        .testTarget(
+            name: "RoostMigrationTests",
+            dependencies: [
+                "RoostMemory", "RoostMigration", "RoostSystem", "StreamSupport", "TestSupport",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            resources: [.copy("Fixtures")],
             swiftSettings: settings),
         .testTarget(
             name: "RoostSystemTests",

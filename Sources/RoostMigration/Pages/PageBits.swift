@@ -1,0 +1,27 @@
+internal import RoostMemory
+
+/// One bit for each page of a region.
+///
+/// In memory of its own: setting a bit of an array asks each time whether the array is shared.
+struct PageBits: ~Copyable, Sendable {
+    private var words: MappedRegion
+
+    /// Makes bits that are all off.
+    init(pageCount: Int) throws(MemoryError) {
+        let pagesOfBits = pageCount / (8 * pageByteCount) + 1
+        words = try .anonymous(byteCount: pagesOfBits * pageByteCount)
+    }
+
+    /// Whether a page's bit is on.
+    func contains(_ page: Int) -> Bool {
+        words.bytes.loadBigEndian(at: page >> 3, as: UInt8.self) & 1 << UInt8(page & 7) != 0
+    }
+
+    /// Turns a page's bit on.
+    mutating func insert(_ page: Int) {
+        let byte = words.bytes.loadBigEndian(at: page >> 3, as: UInt8.self)
+        var bytes = words.mutableBytes
+        bytes.storeBytes(
+            of: byte | 1 << UInt8(page & 7), toByteOffset: page >> 3, as: UInt8.self)
+    }
+}

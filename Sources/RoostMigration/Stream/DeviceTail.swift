@@ -1,0 +1,288 @@
+internal import RoostMemory
+
+/// A section of a stream that carries a device's state.
+public struct DeviceSection: Sendable, Equatable {
+    /// The section's head.
+    public let header: SectionHeader
+    /// The length of its payload in bytes.
+    public let byteCount: Int
+}
+
+/// What follows the memory in a stream: the devices, the end of the file, the description.
+///
+/// Device payloads carry no length. The description behind them gives it; without one, a payload
+/// ends at a footer with its section's number that a plausible item follows.
+public struct DeviceTail: ~Copyable, Sendable {
+    /// The device sections, in the order of the stream.
+    public private(set) var sections: [DeviceSection] = []
+    /// The stream's description of its devices, where it has one.
+    public private(set) var description: StreamDescription?
+    /// The length in bytes of the description's text.
+    public private(set) var descriptionByteCount = 0
+    /// Where in the stream the tail begins, in bytes.
+    public private(set) var streamOffset: UInt64 = 0
+    /// How many bytes lie behind the end of the stream; QEMU ignores them.
+    public private(set) var trailingByteCount = 0
+
+    private var kept = ByteQueue(capacity: 64 << 10)
+    private var begun = false
+    private var hasFooters = true
+    /// The sections that began before the tail, and those of the tail itself while it is walked.
+    private var earlier = KnownSections()
+    private var known = KnownSections()
+
+    init() {}
+
+    /// The length in bytes of all that followed the memory.
+    public var byteCount: Int { kept.count }
+
+    /// The length in bytes of the whole stream.
+    public var streamByteCount: UInt64 { streamOffset + UInt64(kept.count) }
+
+    mutating func begin(
+        at offset: UInt64, hasFooters: Bool?, sections: KnownSections
+    ) {
+        guard !begun else { return }
+        begun = true
+        streamOffset = offset
+        self.hasFooters = hasFooters ?? true
+        earlier = sections
+    }
+
+    /// Whether the last byte is one that can end a stream: of its description or its mark.
+    var mayBeWhole: Bool {
+        guard !kept.isEmpty else { return false }
+        let last = kept.bytes.loadBigEndian(at: kept.count - 1, as: UInt8.self)
+        return last == UInt8(ascii: "}") || last == StreamFormat.Item.endOfFile
+    }
+
+    mutating func append(_ bytes: RawSpan) throws(MigrationError) {
+        guard bytes.byteCount <= StreamFormat.tailLimit - kept.count else {
+            throw MigrationError(
+                .limit, streamOffset: streamOffset,
+                "more than \(StreamFormat.tailLimit) bytes follow the memory, more than any "
+                    + "machine's devices: the stream is damaged")
+        }
+        if bytes.byteCount > kept.room {
+            let wanted = 2 * (kept.count + bytes.byteCount)
+            var larger = ByteQueue(capacity: min(wanted, StreamFormat.tailLimit))
+            larger.append(kept.bytes)
+            kept = larger
+        }
+        kept.append(bytes)
+    }
+
+    /// Finds the description and walks the sections up to the end of the file.
+    ///
+    /// - Throws: `MigrationError` of kind `truncated` where the tail ends too early, `malformed`
+    ///   where something else than an item stands.
+    mutating func walk() throws(MigrationError) {
+        sections = []
+        known = earlier
+        let end = findDescription() ?? kept.count
+        // Devices that saved before the memory are the first that the description lists.
+        var device = known.fullCount
+        var position = 0
+        while true {
+            let item = try itemByte(at: position, before: end)
+            switch item {
+            case StreamFormat.Item.endOfFile:
+                return try endStream(at: position + 1)
+            case StreamFormat.Item.command:
+                position = try afterCommand(at: position, before: end)
+            case SectionHeader.Kind.start.rawValue, SectionHeader.Kind.full.rawValue,
+                SectionHeader.Kind.part.rawValue, SectionHeader.Kind.end.rawValue:
+                position = try afterSection(at: position, before: end, device: &device)
+            default:
+                throw fault(.malformed, at: position, "unknown item 0x\(hex(UInt64(item)))")
+            }
+        }
+    }
+
+    /// Tells what stands behind the end-of-file mark: the description, other bytes, or nothing.
+    private mutating func endStream(at end: Int) throws(MigrationError) {
+        let rest = kept.count - end
+        trailingByteCount = rest
+        guard rest > 0,
+            kept.bytes.loadBigEndian(at: end, as: UInt8.self) == StreamFormat.Item.description
+        else {
+            // What looked like a description stands elsewhere, so it describes something else.
+            description = nil
+            descriptionByteCount = 0
+            return
+        }
+        var cursor = SpanCursor(kept.bytes, at: end + 1)
+        guard let count = cursor.read(UInt32.self), cursor.skip(Int(count)) != nil else {
+            throw fault(
+                .truncated, at: end,
+                "the stream ends inside the description of its devices: it was cut short")
+        }
+        trailingByteCount = kept.count - cursor.position
+    }
+
+    private func itemByte(at position: Int, before end: Int) throws(MigrationError) -> UInt8 {
+        guard position < end else {
+            throw fault(
+                .truncated, at: position,
+                "the stream ends before its end-of-file mark: it was cut short, save or send it "
+                    + "again")
+        }
+        return kept.bytes.loadBigEndian(at: position, as: UInt8.self)
+    }
+
+    private func afterCommand(at position: Int, before end: Int) throws(MigrationError) -> Int {
+        var cursor = SpanCursor(kept.bytes.extracting(0..<end), at: position + 3)
+        guard let count = cursor.read(UInt16.self), cursor.skip(Int(count)) != nil else {
+            throw fault(.truncated, at: position, "the stream ends inside a command")
+        }
+        return cursor.position
+    }
+
+    /// Passes over a section and notes it; `device` counts the description's entries used.
+    private mutating func afterSection(
+        at position: Int, before end: Int, device: inout Int
+    ) throws(MigrationError) -> Int {
+        let header: SectionHeader
+        var payload: Int
+        do {
+            let bytes = kept.bytes.extracting(0..<end)
+            var cursor = SpanCursor(bytes, at: position)
+            guard let found = Self.header(&cursor, at: streamOffset + UInt64(position), known)
+            else {
+                throw fault(
+                    cursor.needed > end ? .truncated : .malformed, at: position,
+                    cursor.needed > end
+                        ? "the stream ends inside the head of a section"
+                        : "a part of a section that has not begun")
+            }
+            header = found
+            payload = cursor.position
+        }
+        guard sections.count < StreamFormat.sectionLimit else {
+            throw fault(.limit, at: position, "more than \(StreamFormat.sectionLimit) sections")
+        }
+        if header.kind == .full || header.kind == .start { known.append(header) }
+        var length: Int?
+        if header.kind == .full, let description {
+            let entry = device < description.devices.count ? description.devices[device] : nil
+            guard let entry, entry.name == header.name, entry.instance == header.instance else {
+                throw fault(
+                    .malformed, at: position,
+                    "section \(header.name) is not what the stream's description lists here")
+            }
+            device += 1
+            length = entry.byteCount
+        }
+        let after = try afterPayload(of: header, from: payload, length: &length, before: end)
+        payload = after - payload
+        sections.append(DeviceSection(header: header, byteCount: length ?? payload))
+        return after
+    }
+
+    private static func header(
+        _ cursor: inout SpanCursor, at offset: UInt64, _ known: KnownSections
+    ) -> SectionHeader? {
+        guard let item = cursor.read(UInt8.self), let kind = SectionHeader.Kind(rawValue: item),
+            let id = cursor.read(UInt32.self)
+        else { return nil }
+        if kind == .part || kind == .end {
+            guard let begun = known[id] else { return nil }
+            return SectionHeader(
+                kind: kind, id: id, name: begun.name, instance: begun.instance,
+                version: begun.version, streamOffset: offset)
+        }
+        guard let count = cursor.read(UInt8.self), let name = cursor.readText(Int(count)),
+            let instance = cursor.read(UInt32.self), let version = cursor.read(UInt32.self)
+        else { return nil }
+        return SectionHeader(
+            kind: kind, id: id, name: name, instance: instance, version: version,
+            streamOffset: offset)
+    }
+
+    /// Where the item after a section begins; `length` becomes the payload's.
+    private func afterPayload(
+        of header: SectionHeader, from start: Int, length: inout Int?, before end: Int
+    ) throws(MigrationError) -> Int {
+        if let described = length {
+            let (footer, overflow) = start.addingReportingOverflow(described)
+            if !overflow, footer <= end {
+                guard hasFooters else { return footer }
+                var cursor = SpanCursor(kept.bytes.extracting(0..<end), at: footer)
+                if cursor.read(UInt8.self) == StreamFormat.Item.footer,
+                    cursor.read(UInt32.self) == header.id
+                {
+                    return cursor.position
+                }
+            }
+        }
+        // Before 10.0 QEMU described arrays with holes wrongly, so a footer elsewhere counts.
+        guard hasFooters else {
+            throw fault(
+                .unsupported, at: start,
+                "where section \(header.name) ends cannot be known: the stream has neither "
+                    + "footers nor a fitting description")
+        }
+        // The mark of the description is looked at behind the end-of-file mark.
+        let limit = descriptionByteCount > 0 ? end + 1 : end
+        let payload = OpaquePayload(id: header.id, sections: known)
+        guard let footer = payload.findEnd(inRest: kept.bytes.extracting(0..<limit), from: start)
+        else {
+            throw fault(
+                .truncated, at: start,
+                "the stream ends inside section \(header.name), or its footer is missing")
+        }
+        length = footer - start
+        return footer + 5
+    }
+
+    /// Finds `00 │ 06 │ be32 length │ {…}` and decodes it.
+    ///
+    /// - Returns: Where its item byte stands, just behind the end-of-file mark.
+    private mutating func findDescription() -> Int? {
+        description = nil
+        descriptionByteCount = 0
+        var position = 1
+        for _ in 0..<StreamFormat.descriptionTries {
+            guard let (item, text) = Self.nextDescription(kept.bytes, from: position) else { break }
+            if let found = StreamDescription(json: [UInt8](kept.bytes.extracting(text))) {
+                description = found
+                descriptionByteCount = text.count
+                return item
+            }
+            position = item + 1
+        }
+        return nil
+    }
+
+    /// Where a text in braces stands behind an end-of-file mark and a length.
+    private static func nextDescription(
+        _ bytes: RawSpan, from start: Int
+    ) -> (item: Int, text: Range<Int>)? {
+        var position = start
+        while position + 6 <= bytes.byteCount {
+            defer { position += 1 }
+            guard
+                bytes.loadBigEndian(at: position, as: UInt8.self) == StreamFormat.Item.description,
+                bytes.loadBigEndian(at: position - 1, as: UInt8.self)
+                    == StreamFormat.Item.endOfFile,
+                bytes.loadBigEndian(at: position + 5, as: UInt8.self) == UInt8(ascii: "{")
+            else { continue }
+            let count = Int(bytes.loadBigEndian(at: position + 1, as: UInt32.self))
+            let text = position + 5..<position + 5 + count
+            guard count > 1, count <= StreamFormat.descriptionLimit,
+                text.upperBound <= bytes.byteCount,
+                bytes.loadBigEndian(at: text.upperBound - 1, as: UInt8.self) == UInt8(ascii: "}")
+            else { continue }
+            return (position, text)
+        }
+        return nil
+    }
+
+    private func fault(
+        _ kind: MigrationError.Kind, at position: Int, _ what: String
+    ) -> MigrationError {
+        let offset = streamOffset + UInt64(position)
+        return MigrationError(
+            kind, streamOffset: offset, "at stream offset \(offset): \(what)")
+    }
+}

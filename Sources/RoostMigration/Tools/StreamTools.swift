@@ -1,0 +1,169 @@
+internal import RoostMemory
+
+/// How far a tool has read its stream.
+public struct StreamProgress: Sendable {
+    /// Bytes of the file read.
+    public let position: UInt64
+    /// The file's size in bytes, where it has one.
+    public let byteCount: UInt64?
+}
+
+/// What the tools on stored streams share: open, read whole, tell how far.
+///
+/// Each call blocks until the stream has been read, on the thread that makes it. Memory stays
+/// below the guest's RAM and the description of its devices.
+public enum StreamTools {
+    /// Is told how far a tool is, after each piece of the file.
+    public typealias Observer = (StreamProgress) -> Void
+
+    /// Reads a whole stream.
+    ///
+    /// - Returns: What followed the memory.
+    static func readWhole<Handler: StreamHandler & ~Copyable>(
+        _ input: inout StreamInput, into handler: inout Handler, maximumRAMByteCount: UInt64,
+        _ observer: Observer
+    ) throws(MigrationError) -> DeviceTail {
+        var reader = StreamReader(maximumRAMByteCount: maximumRAMByteCount)
+        while try input.pump(into: &reader, &handler) {
+            observer(StreamProgress(position: input.position, byteCount: input.byteCount))
+        }
+        return try reader.finish()
+    }
+
+    /// Sums up a stream without loading it.
+    ///
+    /// - Parameters:
+    ///   - path: The file, or `-`.
+    ///   - observer: Is told how far it is.
+    /// - Returns: The report, and the map of its pages as an SVG picture.
+    /// - Throws: `MigrationError`: the first fault, with its offset.
+    public static func inspect(
+        path: String, _ observer: Observer
+    ) throws(MigrationError) -> (report: StreamReport, pageMap: PageMap) {
+        var input = try StreamInput.open(path: path)
+        var inspection = StreamInspection()
+        let tail = try readWhole(
+            &input, into: &inspection, maximumRAMByteCount: 1 << 42, observer)
+        inspection.finish(tail)
+        return (
+            StreamReport(inspection, tail, from: input),
+            PageMap(inspection)
+        )
+    }
+
+    /// Checks a whole stream: its grammar, every delta and compressed page, the devices.
+    ///
+    /// - Parameters:
+    ///   - path: The file, or `-`.
+    ///   - maximumRAMByteCount: The most memory the stream may announce.
+    ///   - observer: Is told how far it is.
+    /// - Returns: What was found to be whole.
+    /// - Throws: `MigrationError`: the first fault, with its offset.
+    public static func verify(
+        path: String, maximumRAMByteCount: UInt64, _ observer: Observer
+    ) throws(MigrationError) -> StreamReport {
+        var input = try StreamInput.open(path: path)
+        var loader = StreamLoader(maximumRAMByteCount: maximumRAMByteCount)
+        let tail = try readWhole(
+            &input, into: &loader, maximumRAMByteCount: maximumRAMByteCount, observer)
+        try loader.refuseMultifd()
+        loader.inspection.finish(tail)
+        return StreamReport(loader.inspection, tail, from: input)
+    }
+
+    /// Writes the final content of one RAM block to a sparse file.
+    ///
+    /// - Parameters:
+    ///   - path: The file, or `-`.
+    ///   - block: The block's id.
+    ///   - output: The file to write.
+    ///   - maximumRAMByteCount: The most memory the stream may announce.
+    ///   - observer: Is told how far it is.
+    /// - Returns: How many pages the block has and how many the stream named.
+    /// - Throws: `MigrationError`; no file is left behind then.
+    public static func extract(
+        path: String, block: String, output: String, maximumRAMByteCount: UInt64,
+        _ observer: Observer
+    ) throws(MigrationError) -> (pages: Int, named: Int) {
+        var input = try StreamInput.open(path: path)
+        let file = try OutputFile(path: output)
+        var loader = StreamLoader(maximumRAMByteCount: maximumRAMByteCount, onlyBlock: block)
+        _ = try readWhole(
+            &input, into: &loader, maximumRAMByteCount: maximumRAMByteCount, observer)
+        guard let index = loader.inspection.blocks.firstIndex(where: { $0.name == block }) else {
+            let names = loader.inspection.blocks.map(\.name).joined(separator: ", ")
+            throw MigrationError(
+                .mismatch, block: block,
+                "\(input.name) has no RAM block \(block): it has \(names)")
+        }
+        try loader.refuseMultifd()
+        try loader.memory?.write(block: index, to: file)
+        let found = loader.inspection.blocks[index]
+        try file.commit()
+        return (Int(found.byteCount) / pageByteCount, Int(found.pagesNamed))
+    }
+}
+
+/// Loads a stream into memory of its own and counts what it does.
+struct StreamLoader: StreamHandler, ~Copyable {
+    var inspection = StreamInspection()
+    private(set) var memory: GuestMemory?
+    private let maximumRAMByteCount: UInt64
+    private let onlyBlock: String?
+    private var onlyIndex: Int?
+
+    /// Makes a loader of a stream yet to be read.
+    ///
+    /// - Parameters:
+    ///   - maximumRAMByteCount: The most memory the stream may announce.
+    ///   - onlyBlock: The one block whose pages are to be kept, or `nil` for all.
+    init(maximumRAMByteCount: UInt64, onlyBlock: String? = nil) {
+        self.maximumRAMByteCount = maximumRAMByteCount
+        self.onlyBlock = onlyBlock
+    }
+
+    mutating func streamBegan(version: UInt32) { inspection.streamBegan(version: version) }
+
+    mutating func configured(_ configuration: StreamConfiguration, _ bytes: RawSpan) {
+        inspection.configured(configuration, bytes)
+    }
+
+    mutating func sectionBegan(_ section: SectionHeader) { inspection.sectionBegan(section) }
+
+    mutating func blocksListed(_ list: [RAMBlockDescription]) throws(MigrationError) {
+        memory = try GuestMemory(accepting: list, maximumByteCount: maximumRAMByteCount)
+        inspection.blocksListed(list)
+        if let onlyBlock { onlyIndex = list.firstIndex { $0.name == onlyBlock } ?? -1 }
+    }
+
+    mutating func page(_ record: PageRecord, _ body: RawSpan) throws(MigrationError) {
+        inspection.page(record, body)
+        if onlyIndex == nil || onlyIndex == record.block { try memory?.apply(record, body) }
+    }
+
+    mutating func multifdFlushed() { inspection.multifdFlushed() }
+
+    mutating func recordsEnded() { inspection.recordsEnded() }
+
+    mutating func opaque(_ bytes: RawSpan) { inspection.opaque(bytes) }
+
+    mutating func sectionEnded(_ section: SectionHeader, hasFooter: Bool) {
+        inspection.sectionEnded(section, hasFooter: hasFooter)
+    }
+
+    mutating func command(_ command: StreamCommand, _ payload: RawSpan) {
+        inspection.command(command, payload)
+    }
+
+    /// Throws when the pages are not in this stream.
+    func refuseMultifd() throws(MigrationError) {
+        guard !inspection.usesMultifd else { throw Self.multifdError }
+    }
+
+    static var multifdError: MigrationError {
+        MigrationError(
+            .unsupported,
+            "the guest was sent with multifd, so its pages travelled on other channels and are "
+                + "not in this stream: save it with the multifd capability off")
+    }
+}

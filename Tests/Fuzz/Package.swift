@@ -1,0 +1,26 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+// A package of its own, so that the sanitizer's flags stay out of Roost's. `run.sh` builds it.
+let package = Package(
+    name: "RoostFuzz",
+    products: [.library(name: "RoostFuzz", type: .static, targets: ["RoostFuzz"])],
+    dependencies: [.package(name: "roost", path: "../..")],
+    targets: [
+        .target(
+            name: "RoostFuzz",
+            dependencies: [
+                .product(name: "RoostMemory", package: "roost"),
+                .product(name: "RoostMigration", package: "roost"),
+            ],
+            swiftSettings: [
+                .strictMemorySafety(),
+                .treatAllWarnings(as: .error),
+                .enableUpcomingFeature("ExistentialAny"),
+                .enableUpcomingFeature("InternalImportsByDefault"),
+                .enableUpcomingFeature("MemberImportVisibility"),
+            ])
+    ],
+    swiftLanguageModes: [.v6]
+)
