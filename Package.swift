@@ -28,6 +28,8 @@ let package = Package(
         .library(name: "RoostMigration", targets: ["RoostMigration"]),
     ],
     dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"),
     ],
@@ -56,7 +58,25 @@ let package = Package(
             ],
             swiftSettings: settings),
         .target(
+            name: "RoostHost",
+            dependencies: [
+                "RoostMemory", "RoostMigration", "RoostSystem",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "NIOTLS", package: "swift-nio"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+        .target(
             name: "TestSupport", dependencies: ["RoostMemory"], path: "Tests/TestSupport",
+            swiftSettings: settings),
+        .testTarget(
+            name: "RoostHostTests",
+            dependencies: [
+                "RoostHost", "TestSupport",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "RoostMemoryTests",

@@ -1,0 +1,38 @@
+public import SystemPackage
+
+/// A failure of what the host does around the engines.
+public struct HostError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// What went wrong, for a caller to switch on.
+    public enum Kind: Sendable {
+        /// A certificate, key or authority file cannot be used.
+        case identity
+        /// A connection could not be made, or a port not be listened on.
+        case connection
+        /// The peer is not who it should be, or cannot prove it.
+        case verification
+        /// The peer refused our certificate, or to speak TLS 1.3.
+        case refused
+        /// An established connection ended otherwise than by the peer's own closing.
+        case interrupted
+        /// The caller stopped what it was waiting for.
+        case cancelled
+    }
+
+    /// What went wrong.
+    public let kind: Kind
+    /// The file concerned, where one is.
+    public let path: String?
+    /// The system's reason, where the system refused.
+    public let errno: Errno?
+    /// One sentence: what was done to what, why it failed, what to do about it.
+    public let description: String
+
+    package init(
+        _ kind: Kind, path: String? = nil, errno: Errno? = nil, _ description: String
+    ) {
+        self.kind = kind
+        self.path = path
+        self.errno = errno
+        self.description = description
+    }
+}
