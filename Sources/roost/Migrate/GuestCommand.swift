@@ -1,0 +1,171 @@
+import ArgumentParser
+import RoostMigration
+import RoostSystem
+import Synchronization
+
+/// `roost migrate guest`.
+struct GuestCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "guest",
+        abstract: "Move a running guest from one QEMU to another on this host, through Roost.",
+        discussion: """
+            Example: roost migrate guest --from src.qmp --to dst.qmp --max-bandwidth 100M
+            Start both QEMUs alike, each with -qmp unix:NAME.qmp,server=on,wait=off, the \
+            destination also with -incoming defer.
+
+            Ctrl-C or a failure cancels the move, and the guest runs on at the source. A monitor \
+            socket that libvirt owns takes no second client: use virsh migrate there.
+            """)
+
+    @Option(help: ArgumentHelp("The source's QMP socket.", valueName: "src.qmp"))
+    var from: String
+
+    @Option(help: ArgumentHelp("The destination's QMP socket.", valueName: "dst.qmp"))
+    var to: String
+
+    @Option(help: ArgumentHelp("Bytes per second while the guest runs.", valueName: "size"))
+    var maxBandwidth: ByteCount?
+
+    @Option(
+        help: ArgumentHelp(
+            "How long the guest may stand still, in milliseconds.", valueName: "ms"))
+    var downtime: Int?
+
+    @Flag(help: "Slow a guest down that writes faster than the link carries.")
+    var autoConverge = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Send deltas (XBZRLE), with a cache of this size, a power of two.",
+            valueName: "size"))
+    var xbzrleCache: ByteCount?
+
+    @Flag(help: "Send zlib compressed pages (QEMU 7.2 to 9.0).")
+    var compress = false
+
+    @Option(help: ArgumentHelp("Give up after so many seconds.", valueName: "s"))
+    var timeout: Int?
+
+    @OptionGroup var relay: RelayArguments
+
+    func validate() throws {
+        guard (downtime ?? 1) > 0, (timeout ?? 1) > 0 else {
+            throw ValidationError("--downtime and --timeout take numbers above 0")
+        }
+    }
+
+    func run() async throws {
+        let options = GuestMoveOptions(
+            maxBandwidth: maxBandwidth?.bytes,
+            downtimeLimit: downtime.map { .milliseconds($0) }, autoConverge: autoConverge,
+            xbzrleCacheSize: xbzrleCache?.bytes, timeout: timeout.map { .seconds($0) },
+            capabilities: compress ? ["compress"] : [])
+        let (from, to, relayOptions) = (from, to, relay.options)
+        let line = GuestLine()
+        let report = try await Interruptible.run {
+            let source = try await QMPClient.connect(to: .unix(path: from))
+            let destination = try await QMPClient.connect(to: .unix(path: to))
+            let outcome: Result<RelayedMove.Report, any Error>
+            do {
+                outcome = .success(
+                    try await RelayedMove(
+                        from: source, to: destination, options: options,
+                        relayOptions: relayOptions
+                    ).run { line.show($0, $1) })
+            } catch {
+                outcome = .failure(error)
+            }
+            line.end()
+            await source.close()
+            await destination.close()
+            return try outcome.get()
+        }
+        if relay.json {
+            try Console.printJSON(JSONReport(report))
+        } else {
+            print(Console.table(Self.rows(report)))
+        }
+    }
+
+    private static func rows(_ report: RelayedMove.Report) -> [[String]] {
+        let move = report.move
+        var rows = [
+            ["moved", ""],
+            ["total time", "\(Console.decimal(move.totalTime.seconds, 2)) s"],
+            ["downtime, as QEMU reports it", "\(Int(move.downtime.seconds * 1000)) ms"],
+            ["rounds", "\(move.iterations)"],
+            ["guest's memory", Console.bytes(report.relay.memoryBytes)],
+            ["bytes in, QEMU's stream", Console.bytes(report.relay.streamBytes)],
+            ["bytes on Roost's wire", Console.bytes(report.relay.wireBytes)],
+            ["bytes out, QEMU's stream", Console.bytes(report.receiver.streamBytes)],
+        ]
+        rows += RelayArguments.rows(report.relay).dropFirst(3)
+        rows.append(["source", move.sourceStatus])
+        rows.append(["destination", move.destinationStatus])
+        return rows
+    }
+
+    /// The report's shape in JSON.
+    private struct JSONReport: Encodable {
+        let totalMilliseconds: Int
+        let downtimeMilliseconds: Int
+        let setupMilliseconds: Int
+        let iterations: UInt64
+        let sourceStatus: String
+        let destinationStatus: String
+        let relay: RelayStatistics
+        let receiver: RelayStatistics
+
+        init(_ report: RelayedMove.Report) {
+            totalMilliseconds = Int(report.move.totalTime.seconds * 1000)
+            downtimeMilliseconds = Int(report.move.downtime.seconds * 1000)
+            setupMilliseconds = Int(report.move.setupTime.seconds * 1000)
+            iterations = report.move.iterations
+            sourceStatus = report.move.sourceStatus
+            destinationStatus = report.move.destinationStatus
+            relay = report.relay
+            receiver = report.receiver
+        }
+    }
+}
+
+/// The line that tells how a guest's move goes on.
+final class GuestLine: Sendable {
+    private struct State {
+        var shown: ContinuousClock.Instant?
+        var isDrawn = false
+    }
+
+    private let state = Mutex(State())
+
+    func show(_ progress: GuestMoveProgress, _ relay: RelayStatistics) {
+        state.withLock { state in
+            let now = ContinuousClock.now
+            let interval: Duration = Console.isTerminal ? .milliseconds(200) : .seconds(2)
+            if let shown = state.shown, now - shown < interval { return }
+            state.shown = now
+            let left = progress.timeLeft.map { "\(Console.decimal($0.seconds, 0)) s left" }
+            let dirtied = progress.dirtyPagesPerSecond * 4096
+            let text = [
+                "\(progress.status) \(Console.decimal(progress.elapsed.seconds, 1)) s",
+                "round \(progress.iteration)",
+                "\(Console.bytes(progress.bytesPerSecond))/s",
+                "remaining \(Console.bytes(progress.remainingByteCount))",
+                "dirtied \(Console.bytes(dirtied))/s",
+                "wire \(Console.bytes(relay.wireBytes))",
+                progress.throttlePercentage > 0 ? "throttled \(progress.throttlePercentage) %" : "",
+                left ?? "",
+            ].filter { !$0.isEmpty }.joined(separator: ", ")
+            if Console.isTerminal {
+                state.isDrawn = true
+                Console.draw(text)
+            } else {
+                Console.note(text)
+            }
+        }
+    }
+
+    func end() {
+        if state.withLock({ $0.isDrawn }) { Console.draw("") }
+    }
+}

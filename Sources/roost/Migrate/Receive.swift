@@ -1,0 +1,68 @@
+import ArgumentParser
+import RoostHost
+import RoostMigration
+import RoostSystem
+
+/// `roost migrate receive`.
+struct Receive: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Take a move from roost migrate relay into a waiting QEMU or a file.",
+        discussion: """
+            Example: roost migrate receive --listen tcp:0.0.0.0:4444 --connect unix:/run/in.sock \
+            --tls-certificate b.pem --tls-key b.key --tls-authority ca.pem
+            The destination was started with -incoming unix:/run/in.sock
+
+            Serves one move and ends with its outcome.
+            """)
+
+    @Option(
+        help: ArgumentHelp(
+            "Where roost migrate relay connects.", valueName: "unix:PATH|tcp:HOST:PORT"),
+        transform: EndpointArgument.parse)
+    var listen: Endpoint
+
+    @Option(
+        help: ArgumentHelp(
+            "Where the destination QEMU waits.", valueName: "unix:PATH|tcp:HOST:PORT"),
+        transform: EndpointArgument.parse)
+    var connect: Endpoint?
+
+    @Option(help: ArgumentHelp("Store the stream in a file instead.", valueName: "file"))
+    var output: String?
+
+    @OptionGroup var relay: RelayArguments
+
+    @OptionGroup var security: SecurityOptions
+
+    func validate() throws {
+        guard (connect == nil) != (output == nil) else {
+            throw ValidationError("give one of --connect and --output")
+        }
+        if case .tcp = connect, !security.insecure {
+            throw ValidationError(
+                "QEMU's own stream to a tcp: endpoint is not encrypted: connect to unix:PATH, or "
+                    + "give --insecure on a network you trust")
+        }
+    }
+
+    func run() async throws {
+        let listener = try await TransportListener.listen(
+            on: listen, security: security.security(for: listen))
+        let place: MigrationReceiver.Output =
+            connect.map { .endpoint($0) } ?? .file(output ?? "")
+        let statistics = try await Interruptible.run {
+            Console.note("receive: waiting for a relay on \(listener.endpoint)")
+            let wire = try await listener.accept { Console.note("receive: \($0)") }
+            await listener.close()
+            Console.note("receive: a relay connected")
+            let receiver = MigrationReceiver(
+                wire: wire.socket, output: place, options: relay.options)
+            return try await MoveWatch.run(wire, "receive", { receiver.statistics }) {
+                try await receiver.run()
+            }
+        }
+        try relay.report(
+            statistics,
+            output.map { "receive: \($0) holds the guest" } ?? "receive: QEMU has the guest")
+    }
+}

@@ -1,0 +1,57 @@
+import ArgumentParser
+import RoostHost
+import RoostMigration
+import RoostSystem
+
+/// `roost migrate relay`.
+struct Relay: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Take a source QEMU's stream and carry it to roost migrate receive.",
+        discussion: """
+            Example: roost migrate relay --listen unix:/run/roost/out.sock \
+            --connect tcp:hostb:4444 --tls-certificate a.pem --tls-key a.key --tls-authority ca.pem
+            Then, at the source: migrate -d unix:/run/roost/out.sock
+
+            Serves one move and ends with its outcome. The other side is connected to when the \
+            source connects; if anything fails, the source's guest runs on.
+            """)
+
+    @Option(
+        help: ArgumentHelp(
+            "Where the source QEMU migrates to.", valueName: "unix:PATH|tcp:HOST:PORT"),
+        transform: EndpointArgument.parse)
+    var listen: Endpoint
+
+    @Option(
+        help: ArgumentHelp(
+            "Where roost migrate receive listens.", valueName: "unix:PATH|tcp:HOST:PORT"),
+        transform: EndpointArgument.parse)
+    var connect: Endpoint
+
+    @OptionGroup var relay: RelayArguments
+
+    @OptionGroup var security: SecurityOptions
+
+    func run() async throws {
+        if case .tcp = listen, !security.insecure {
+            throw ValidationError(
+                "QEMU's own stream to \(listen) is not encrypted: listen on unix:PATH, or give "
+                    + "--insecure on a network you trust")
+        }
+        let outward = try security.security(for: connect)
+        let listener = try await TransportListener.listen(on: listen, security: .none)
+        let statistics = try await Interruptible.run {
+            Console.note("relay: waiting for a source QEMU on \(listener.endpoint)")
+            let source = try await listener.accept { Console.note("relay: \($0)") }
+            await listener.close()
+            Console.note("relay: a source connected, carrying to \(connect)")
+            let wire = try await Connection.connect(to: connect, security: outward)
+            let relay = MigrationRelay(
+                source: source.socket, wire: wire.socket, options: relay.options)
+            return try await MoveWatch.run(wire, "relay", { relay.statistics }) {
+                try await relay.run()
+            }
+        }
+        try relay.report(statistics, "relay: the destination has the guest")
+    }
+}

@@ -1,0 +1,120 @@
+import ArgumentParser
+import RoostMigration
+import SystemPackage
+
+/// `roost stream inspect`.
+struct Inspect: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Tell what a stream holds: machine, sections, RAM blocks, pages by kind.",
+        discussion: "Example: roost stream inspect guest.stream --plot pages.svg")
+
+    @OptionGroup var input: StreamFile
+
+    @Flag(help: "Print everything as JSON.")
+    var json = false
+
+    @Flag(help: "List the sections with offsets and sizes.")
+    var sections = false
+
+    @Option(help: ArgumentHelp("Draw a map of the pages.", valueName: "out.svg"))
+    var plot: String?
+
+    func run() throws {
+        let (report, map) = try input.reading("inspecting") { observer throws(MigrationError) in
+            try StreamTools.inspect(path: input.file, observer)
+        }
+        if let plot {
+            let name = FilePath(report.file).lastComponent?.string ?? report.file
+            let title = "\(name): \(report.machineType ?? "unknown machine")"
+            try writePicture(map.svg(title: title), to: plot)
+        }
+        guard !json else {
+            try Console.printJSON(report)
+            return
+        }
+        printSummary(report)
+    }
+
+    private func writePicture(_ text: String, to path: String) throws {
+        do {
+            let file = try FileDescriptor.open(
+                FilePath(path), .writeOnly, options: [.create, .truncate, .closeOnExec],
+                permissions: [.ownerReadWrite, .groupRead, .otherRead])
+            _ = try file.closeAfter { try file.writeAll(text.utf8) }
+        } catch {
+            throw ValidationError("cannot write the picture \(path): \(error)")
+        }
+    }
+
+    private func printSummary(_ report: StreamReport) {
+        let packing =
+            (report.isLibvirtSave ? ", libvirt save" : "")
+            + (report.packing == "none" ? "" : ", \(report.packing)")
+        print(
+            """
+            \(report.file): QEMU stream version \(report.version), \
+            \(Console.bytes(report.byteCount))\(packing)
+            machine   \(Console.plain(report.machineType ?? "not told (machine type 2.3 or older)"))
+            """)
+        if !report.capabilities.isEmpty {
+            print("needs     \(Console.plain(report.capabilities.joined(separator: ", ")))")
+        }
+        if let uuid = report.uuid { print("uuid      \(uuid)") }
+        if !report.commands.isEmpty {
+            print("commands  \(report.commands.joined(separator: ", "))")
+        }
+        let memory = report.memory
+        print(
+            """
+            memory    \(Console.bytes(memory.byteCount)) in \(report.blocks.count) blocks, \
+            \(memory.rounds) round\(memory.rounds == 1 ? "" : "s"), \
+            \(memory.pagesSentAgain) pages sent more than once
+            """)
+        if report.usesMultifd { print("          pages travelled on multifd channels, not here") }
+        print()
+        print(Console.table(blockRows(report)))
+        print()
+        if sections {
+            print(Console.table(sectionRows(report)))
+        } else {
+            let devices = report.sections.filter { $0.kind == "full" }
+            let bytes = devices.reduce(0) { $0 + $1.byteCount }
+            print(
+                "\(report.sections.count) sections, \(devices.count) of them devices "
+                    + "(\(Console.bytes(bytes))); --sections lists them")
+        }
+        if report.devices == nil { print("the stream carries no description of its devices") }
+        if report.trailingByteCount > 0 {
+            print("\(report.trailingByteCount) bytes follow the end of the stream")
+        }
+    }
+
+    private func blockRows(_ report: StreamReport) -> [[String]] {
+        func cell(_ tally: StreamInspection.Tally) -> String {
+            tally.pages == 0 ? "-" : "\(tally.pages) (\(Console.bytes(tally.bytes)))"
+        }
+        var rows = [["block", "size", "zero", "plain", "xbzrle", "compressed", "sent again"]]
+        for block in report.blocks {
+            rows.append([
+                block.name, Console.bytes(block.byteCount), cell(block.zero), cell(block.plain),
+                cell(block.xbzrle), cell(block.compressed), "\(block.pagesSentAgain)",
+            ])
+        }
+        let all = report.memory
+        rows.append([
+            "all", Console.bytes(all.byteCount), cell(all.zero), cell(all.plain), cell(all.xbzrle),
+            cell(all.compressed), "\(all.pagesSentAgain)",
+        ])
+        return rows
+    }
+
+    private func sectionRows(_ report: StreamReport) -> [[String]] {
+        [["section", "kind", "id", "instance", "version", "offset", "bytes"]]
+            + report.sections.map {
+                [
+                    $0.name, $0.kind, "\($0.id)", "\($0.instance)", "\($0.version)",
+                    "\($0.offset)", "\($0.byteCount)",
+                ]
+            }
+    }
+}
