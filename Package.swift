@@ -115,6 +115,27 @@ let package = Package(
                 "RoostSystem", .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),
+        .target(
+            name: "LabSupport",
+            dependencies: [
+                "RoostMemory", "RoostMigration", "RoostSystem",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Tests/Labs/Support", swiftSettings: settings),
+        .executableTarget(
+            name: "roost-demo",
+            dependencies: [
+                "LabSupport", "RoostMigration", "RoostSystem",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Tests/Labs/Demo", swiftSettings: settings),
+        .testTarget(
+            name: "QEMULabTests",
+            dependencies: [
+                "LabSupport", "RoostMigration", "RoostSystem", "StreamSupport",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Tests/Labs/QEMULabTests", swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )
