@@ -1,0 +1,64 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+/// The settings of every Swift target, as in the package that is measured.
+let settings: [SwiftSetting] = [
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let package = Package(
+    name: "roost-benchmarks",
+    dependencies: [
+        .package(name: "roost", path: ".."),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+        .package(url: "https://github.com/ordo-one/benchmark", from: "1.38.1", traits: []),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+    ],
+    targets: [
+        // The same work in C. SwiftPM compiles it with -O2 in a release build.
+        .target(
+            name: "CPeers",
+            cSettings: [
+                .enableWarning("all"), .enableWarning("extra"), .treatAllWarnings(as: .error),
+            ],
+            linkerSettings: [.linkedLibrary("z")]),
+        // What is measured: one file a subject. `SeededRandom.swift` and `PageContents.swift` are
+        // links to the tests' own.
+        .target(
+            name: "Workloads",
+            dependencies: [
+                "CPeers", .product(name: "RoostMemory", package: "roost"),
+                .product(name: "RoostMigration", package: "roost"),
+            ],
+            swiftSettings: settings),
+        // Roost and its peer by turns, with medians and their ratio.
+        .executableTarget(
+            name: "ratios",
+            dependencies: [
+                "Workloads", .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ],
+            swiftSettings: settings),
+        // A stream of 1 GiB into Roost and into QEMUs by turns, each in a process of its own.
+        .executableTarget(
+            name: "loader",
+            dependencies: [
+                "CPeers", "Workloads",
+                .product(name: "RoostMemory", package: "roost"),
+                .product(name: "RoostMigration", package: "roost"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+        // Each by itself under the harness, for percentiles.
+        .executableTarget(
+            name: "PageKernels",
+            dependencies: ["Workloads", .product(name: "Benchmark", package: "benchmark")],
+            path: "Benchmarks/PageKernels",
+            plugins: [.plugin(name: "BenchmarkPlugin", package: "benchmark")]),
+    ],
+    swiftLanguageModes: [.v6]
+)

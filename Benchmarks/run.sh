@@ -1,0 +1,31 @@
+#!/bin/sh
+# Everything `make bench` runs: the tables of RESULTS.md, then the calls that hot functions make.
+#
+#     Benchmarks/run.sh [WORD]
+#
+# runs only the comparisons that `ratios WORD` would, and no more. Takes about fifteen minutes and
+# 5 GiB of memory. Real QEMUs are those that are installed; Tests/Labs/qemu/prepare.sh adds
+# version 10.
+
+set -eu
+cd "$(dirname "$0")"
+swift=${SWIFT:-swift}
+
+"$swift" build -c release --product ratios --quiet
+"$swift" build -c release --product loader --quiet
+binaries=$("$swift" build -c release --show-bin-path)
+
+echo "$("$swift" --version 2>/dev/null | head -n 1); $(uname -sr); $(nproc) processors:"
+sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | sort | uniq -c
+echo "load average: $(cut -d ' ' -f 1-3 /proc/loadavg)"
+echo
+"$binaries/ratios" "$@"
+[ $# = 0 ] || exit 0
+echo
+"$binaries/loader"
+echo
+echo "without huge pages:"
+echo
+"$binaries/loader" --no-huge-pages
+echo
+./hot-path-check.sh
