@@ -1,0 +1,66 @@
+# Roost's commands. `make demo` and `make test` set up everything they need on a fresh Debian 12
+# with Swift 6.3: as root they install what is missing, otherwise they say what to install.
+
+SWIFT ?= swift
+# Builds for use, for tests and for documentation differ in their settings, so each has a folder
+# of its own: sharing one would build everything anew at each change of command.
+BUILD := -c release --scratch-path .build-release
+TESTS := -c release -Xswiftc -enable-testing --scratch-path .build-test
+
+PACKAGES := binutils ca-certificates debian-archive-keyring gcc gzip libc6-dev libzstd-dev \
+	openssl pkg-config qemu-system-x86 util-linux zlib1g-dev zstd
+
+.PHONY: build demo test lint bench fuzz sanitize docs clean packages
+
+build: packages
+	$(SWIFT) build $(BUILD) --product roost
+
+demo: packages
+	$(SWIFT) build $(BUILD) --product roost
+	$(SWIFT) build $(BUILD) --product roost-demo
+	Tests/Labs/qemu/prepare.sh
+	ROOST_BINARY=.build-release/release/roost .build-release/release/roost-demo $(if $(PICTURE),--picture $(PICTURE))
+
+test: packages
+	SWIFT="$(SWIFT)" TESTS="$(TESTS)" Tests/run.sh
+
+lint:
+	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests Benchmarks/Package.swift \
+		Benchmarks/Sources
+
+bench: packages
+	Benchmarks/run.sh
+
+fuzz: packages
+	Tests/Fuzz/run.sh 300
+
+# The engines' threads under the thread sanitizer, in release: a debug build hides accesses.
+sanitize: packages
+	$(SWIFT) test -c release -Xswiftc -enable-testing --sanitize=thread \
+		--scratch-path .build-sanitize --filter 'RoostMigrationTests|RoostSystemTests'
+
+docs: packages
+	for target in RoostMemory RoostMigration; do \
+		$(SWIFT) package --scratch-path .build-docs generate-documentation --target $$target \
+			--warnings-as-errors || exit 1; \
+	done
+
+clean:
+	rm -rf .build .build-release .build-test .build-docs .build-sanitize .build-lab \
+		Benchmarks/.build Tests/Fuzz/.build
+
+packages:
+	@missing=""; \
+	for package in $(PACKAGES); do \
+		dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' \
+			|| missing="$$missing $$package"; \
+	done; \
+	[ -n "$$missing" ] || exit 0; \
+	if [ "$$(id -u)" = 0 ]; then \
+		echo "installing:$$missing"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -qq -y --no-install-recommends $$missing >/dev/null; \
+	else \
+		echo "missing Debian packages; run as root: apt-get install$$missing" >&2; \
+		exit 1; \
+	fi

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Everything `make test` runs, stage by stage, each with its seconds. Tests run once, in release
+# with testability; labs follow one by one, since each wants the machine for itself. A lab that was
+# skipped is named in the last lines, and fails the run when CI=true.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+swift=${SWIFT:-swift}
+read -r -a options <<<"${TESTS:--c release -Xswiftc -enable-testing --scratch-path .build-test}"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+stage() {
+    local name=$1 begin=$SECONDS
+    shift
+    echo "== $name"
+    "$@"
+    echo "== $name: $((SECONDS - begin)) s"
+}
+
+tests() {
+    "$swift" test "${options[@]}" "$@" 2>&1 | tee -a "$log" | grep -vE '^\[[0-9]+/[0-9]+\] '
+}
+
+stage "lint" make --no-print-directory lint SWIFT="$swift"
+stage "build" "$swift" build --build-tests "${options[@]}" --quiet
+stage "tests" tests --skip-build --skip QEMULabTests
+stage "lab assets" Tests/Labs/qemu/prepare.sh
+ROOST_BINARY=$("$swift" build "${options[@]}" --show-bin-path)/roost
+export ROOST_BINARY
+stage "labs" tests --skip-build --no-parallel --filter QEMULabTests
+stage "fuzz" Tests/Fuzz/run.sh -runs=50000
+
+grep -E '^lab .*: [0-9.]+ s$' "$log" || true
+if grep -E '(Suite|Test) .* skipped' "$log"; then
+    echo "the labs and tests above were skipped" >&2
+    [ "${CI:-}" != true ] || exit 1
+fi
+echo "all stages passed in $SECONDS s"
+awk '/Test run with [0-9]+ tests.* passed/ {
+    for (i = 1; i < NF; i++) if ($i == "with") passed += $(i + 1)
+} END { print passed + 0 " passed, 0 failed" }' "$log"
