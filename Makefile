@@ -26,7 +26,7 @@ test: packages
 
 lint:
 	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests Benchmarks/Package.swift \
-		Benchmarks/Sources
+		Benchmarks/Sources Benchmarks/Benchmarks
 
 bench: packages
 	Benchmarks/run.sh

@@ -40,7 +40,9 @@ public struct StreamReader: ~Copyable, Sendable {
 
     /// Whether what was read is a whole stream, on a connection that stays open behind it.
     ///
-    /// Looks at all that followed the memory, so ask when no more bytes are at hand.
+    /// Looks at all that followed the memory, so ask when no more bytes are at hand. It can
+    /// be early: nothing in a stream tells whether a description follows its end-of-file mark, so
+    /// a stream whose description is still on its way looks like one that has none.
     ///
     /// - Returns: `false` while more must follow.
     public mutating func isWhole() -> Bool {
