@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,4 +48,39 @@ void croost_name_thread(const char *name) {
     strncpy(kept, name, sizeof kept - 1);
     kept[sizeof kept - 1] = '\0';
     pthread_setname_np(pthread_self(), kept);
+}
+
+struct croost_semaphore {
+    sem_t semaphore;
+};
+
+struct croost_semaphore *croost_make_semaphore(void) {
+    struct croost_semaphore *made = malloc(sizeof *made);
+    if (made != NULL && sem_init(&made->semaphore, 0, 0) != 0) {
+        free(made);
+        return NULL;
+    }
+    return made;
+}
+
+void croost_signal_semaphore(struct croost_semaphore *semaphore) {
+    sem_post(&semaphore->semaphore);
+}
+
+void croost_wait_semaphore(struct croost_semaphore *semaphore) {
+    while (sem_wait(&semaphore->semaphore) != 0 && errno == EINTR) {
+    }
+}
+
+int croost_try_semaphore(struct croost_semaphore *semaphore) {
+    int result;
+    do {
+        result = sem_trywait(&semaphore->semaphore);
+    } while (result != 0 && errno == EINTR);
+    return result == 0;
+}
+
+void croost_free_semaphore(struct croost_semaphore *semaphore) {
+    sem_destroy(&semaphore->semaphore);
+    free(semaphore);
 }

@@ -111,6 +111,16 @@ public struct MappedRegion: ~Copyable, @unchecked Sendable {
     public static func file(
         _ descriptor: FileDescriptor, byteCount: Int, requiresSeal: Bool
     ) throws(MemoryError) -> MappedRegion {
+        try checkFile(descriptor, byteCount: byteCount, requiresSeal: requiresSeal)
+        return try MappedRegion(
+            protection: PROT_READ | PROT_WRITE, flags: MAP_SHARED, descriptor: descriptor,
+            owned: false, byteCount: byteCount, backing: .file)
+    }
+
+    /// Refuses a file that is too short to be mapped so far, or that could become so.
+    static func checkFile(
+        _ descriptor: FileDescriptor, byteCount: Int, requiresSeal: Bool
+    ) throws(MemoryError) {
         try checkLength(byteCount)
         guard !requiresSeal || croost_is_shrink_sealed(descriptor.rawValue) == 1 else {
             throw MemoryError(
@@ -129,12 +139,9 @@ public struct MappedRegion: ~Copyable, @unchecked Sendable {
                 "cannot map \(byteCount) bytes of a file of \(status.st_size) bytes: "
                     + "map at most the file's size")
         }
-        return try MappedRegion(
-            protection: PROT_READ | PROT_WRITE, flags: MAP_SHARED, descriptor: descriptor,
-            owned: false, byteCount: byteCount, backing: .file)
     }
 
-    private static func checkLength(_ byteCount: Int) throws(MemoryError) {
+    static func checkLength(_ byteCount: Int) throws(MemoryError) {
         guard byteCount > 0, byteCount % pageByteCount == 0 else {
             throw MemoryError(
                 .length,

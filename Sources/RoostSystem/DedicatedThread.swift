@@ -59,9 +59,14 @@ package enum DedicatedThread {
 
     /// Starts a thread and does not wait for it.
     ///
+    /// - Parameters:
+    ///   - name: What debuggers and `top -H` show; the system keeps 15 bytes.
+    ///   - stackByteCount: The stack's size, at least 64 KiB.
+    ///   - body: The work. It runs outside every actor.
     /// - Returns: Why no thread could be started, or `nil`: the closure runs.
-    private static func start(
-        name: String, stackByteCount: Int, _ body: @Sendable @escaping () -> Void
+    package static func start(
+        name: String, stackByteCount: Int = defaultStackByteCount,
+        _ body: @Sendable @escaping () -> Void
     ) -> SystemError? {
         precondition(stackByteCount >= 64 * 1024)
         let work = unsafe Unmanaged.passRetained(ThreadWork(name: name, body: body))

@@ -31,6 +31,31 @@ package final class StopSignal: Sendable {
         _ = unsafe write(event.descriptor.rawValue, &one, 8)
     }
 
+    /// Waits until the signal is raised, a descriptor can be read or time is over.
+    ///
+    /// - Parameters:
+    ///   - descriptor: The descriptor, or `nil`.
+    ///   - timeout: How long to wait; `nil` waits for ever.
+    /// - Returns: Whether the signal is raised.
+    package func wait(
+        orReadable descriptor: FileDescriptor? = nil, within timeout: Duration? = nil
+    ) -> Bool {
+        var waits: [2 of pollfd] = [
+            wait, pollfd(fd: descriptor?.rawValue ?? -1, events: Int16(POLLIN), revents: 0),
+        ]
+        let deadline = timeout.map { ContinuousClock.now + $0 }
+        while true {
+            let left = deadline.map { ContinuousClock.now.duration(to: $0) }
+            var entries = waits.mutableSpan
+            let ready = unsafe entries.withUnsafeMutableBufferPointer { entries in
+                // SAFETY: as many entries as are counted, held exclusively for the call.
+                unsafe poll(entries.baseAddress, 2, left?.clampedMilliseconds ?? -1)
+            }
+            if ready > 0 || isRaised { return isRaised }
+            if ready == 0, let deadline, ContinuousClock.now >= deadline { return false }
+        }
+    }
+
     /// What poll(2) waits for.
     fileprivate var wait: pollfd {
         pollfd(fd: event.descriptor.rawValue, events: Int16(POLLIN), revents: 0)

@@ -1,0 +1,53 @@
+#ifndef CROOST_PROCESS_H
+#define CROOST_PROCESS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/// A descriptor of a process (pidfd_open(2)), or a negated errno.
+int croost_pidfd_open(pid_t pid);
+
+/// Sends a signal to a process by its descriptor (pidfd_send_signal(2)). Answers 0 or a negated
+/// errno: -ESRCH once it has ended.
+int croost_pidfd_signal(int descriptor, int signal);
+
+/// The type of the file system a path lies in (statfs(2): f_type), or a negated errno.
+int64_t croost_file_system_type(const char *_Nonnull path);
+
+/// The most texts that a keeper writes.
+#define CROOST_KEEPER_WRITES 2
+
+/// What a keeper does when its starter is gone; see `croost_keeper_start`.
+struct croost_keeper {
+    /// Where the starter's commands are read, a socket.
+    int commands;
+    /// The process to continue (SIGCONT), or -1.
+    int process;
+    /// Texts written to descriptors, in order, before the process continues; -1 ends them.
+    int write_descriptors[CROOST_KEEPER_WRITES];
+    const char *_Nullable write_texts[CROOST_KEEPER_WRITES];
+    /// A folder removed at the end (a control group), or NULL.
+    const char *_Nullable folder;
+};
+
+/// Commands to a keeper, one byte each.
+#define CROOST_KEEPER_ARM 0x41
+#define CROOST_KEEPER_DISARM 0x44
+
+/// Starts a process that undoes what was done to another one, should the caller be killed.
+///
+/// It is the one part of this module with logic: between fork(2) and its end a copy of a process
+/// with threads may call only what signal-safety(7) lists, which no Swift does for certain. It
+/// leaves the session, ignores the signals by which terminals and service managers stop groups of
+/// processes, closes every descriptor that it does not need (a kept userfaultfd would hang a
+/// guest), then reads commands. At their end it does as told, if armed last, and exits.
+///
+/// Answers its process number, which the caller reaps with `croost_keeper_reap` after it ended
+/// the commands, or a negated errno.
+pid_t croost_keeper_start(const struct croost_keeper *_Nonnull keeper);
+
+/// Waits for the end of a keeper.
+void croost_keeper_reap(pid_t keeper);
+
+#endif
