@@ -24,9 +24,11 @@ let shimSettings: [CSetting] = [
 let package = Package(
     name: "roost",
     products: [
+        .library(name: "RoostGuest", targets: ["RoostGuest"]),
         .library(name: "RoostMemory", targets: ["RoostMemory"]),
         .library(name: "RoostMigration", targets: ["RoostMigration"]),
         .executable(name: "roost", targets: ["roost"]),
+        .executable(name: "stamped-guest", targets: ["stamped-guest"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -55,9 +57,16 @@ let package = Package(
             ],
             swiftSettings: settings),
         .target(
+            name: "RoostGuest",
+            dependencies: [
+                "RoostMemory", "RoostSystem",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+        .target(
             name: "RoostMigration",
             dependencies: [
-                "CZlib", "CZstd", "RoostMemory", "RoostSystem",
+                "CZlib", "CZstd", "RoostGuest", "RoostMemory", "RoostSystem",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),
@@ -82,8 +91,21 @@ let package = Package(
             ],
             swiftSettings: settings),
         .target(
+            name: "StampedGuest", dependencies: ["RoostGuest", "RoostMemory"],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "stamped-guest",
+            dependencies: [
+                "RoostSystem", "StampedGuest",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: settings),
+        .target(
             name: "TestSupport", dependencies: ["RoostMemory"], path: "Tests/TestSupport",
             swiftSettings: settings),
+        .executableTarget(
+            name: "guest-program", dependencies: ["RoostGuest", "RoostMemory", "RoostMigration"],
+            path: "Tests/GuestProgram", swiftSettings: settings),
         .testTarget(
             name: "RoostHostTests",
             dependencies: [
@@ -132,7 +154,8 @@ let package = Package(
         .testTarget(
             name: "QEMULabTests",
             dependencies: [
-                "LabSupport", "RoostMigration", "RoostSystem", "StreamSupport",
+                "LabSupport", "RoostMemory", "RoostMigration", "RoostSystem", "StreamSupport",
+                "TestSupport",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "Tests/Labs/QEMULabTests", swiftSettings: settings),
