@@ -7,13 +7,14 @@ SWIFT ?= swift
 BUILD := -c release --scratch-path .build-release
 TESTS := -c release -Xswiftc -enable-testing --scratch-path .build-test
 
-PACKAGES := binutils ca-certificates debian-archive-keyring gcc gzip libc6-dev libzstd-dev \
-	openssl pkg-config qemu-system-x86 util-linux zlib1g-dev zstd
+PACKAGES := binutils ca-certificates debian-archive-keyring gcc gzip libc6-dev libxxhash-dev \
+	libzstd-dev openssl pkg-config qemu-system-x86 util-linux zlib1g-dev zstd
 
 .PHONY: build demo test lint bench fuzz sanitize docs clean packages
 
 build: packages
 	$(SWIFT) build $(BUILD) --product roost
+	$(SWIFT) build $(BUILD) --product stamped-guest
 
 demo: packages
 	$(SWIFT) build $(BUILD) --product roost
@@ -37,10 +38,10 @@ fuzz: packages
 # The engines' threads under the thread sanitizer, in release: a debug build hides accesses.
 sanitize: packages
 	$(SWIFT) test -c release -Xswiftc -enable-testing --sanitize=thread \
-		--scratch-path .build-sanitize --filter 'RoostMigrationTests|RoostSystemTests'
+		--scratch-path .build-sanitize --filter 'RoostGuestTests|RoostMigrationTests|RoostSystemTests'
 
 docs: packages
-	for target in RoostMemory RoostMigration; do \
+	for target in RoostGuest RoostMemory RoostMigration; do \
 		$(SWIFT) package --scratch-path .build-docs generate-documentation --target $$target \
 			--warnings-as-errors || exit 1; \
 	done

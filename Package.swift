@@ -32,6 +32,7 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
@@ -41,6 +42,8 @@ let package = Package(
     ],
     targets: [
         .target(name: "CRoost", cSettings: shimSettings),
+        .systemLibrary(
+            name: "CXxhash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
         .systemLibrary(
             name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .systemLibrary(
@@ -66,7 +69,8 @@ let package = Package(
         .target(
             name: "RoostMigration",
             dependencies: [
-                "CZlib", "CZstd", "RoostGuest", "RoostMemory", "RoostSystem",
+                "CXxhash", "CZlib", "CZstd", "RoostGuest", "RoostMemory", "RoostSystem",
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),
@@ -107,6 +111,14 @@ let package = Package(
             name: "guest-program", dependencies: ["RoostGuest", "RoostMemory", "RoostMigration"],
             path: "Tests/GuestProgram", swiftSettings: settings),
         .testTarget(
+            name: "RoostGuestTests",
+            dependencies: [
+                "LabSupport", "RoostGuest", "RoostMemory", "RoostMigration", "RoostSystem",
+                "StampedGuest", "guest-program", "stamped-guest",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
             name: "RoostHostTests",
             dependencies: [
                 "RoostHost", "TestSupport",
@@ -127,6 +139,7 @@ let package = Package(
             name: "RoostMigrationTests",
             dependencies: [
                 "RoostMemory", "RoostMigration", "RoostSystem", "StreamSupport", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             resources: [.copy("Fixtures")],

@@ -18,6 +18,10 @@ public struct MigrationError: Error, Equatable, Sendable, CustomStringConvertibl
         case transfer
         /// The other end reported a failure or broke the protocol.
         case peer
+        /// The guest is gone, or did not do what it was told.
+        case guest
+        /// The guest dirties its memory faster than it can be sent.
+        case notConverging
         /// The time that the caller gave is over.
         case timeout
         /// The caller asked to stop.

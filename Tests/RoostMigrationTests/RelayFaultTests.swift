@@ -315,7 +315,7 @@ import Testing
 
 extension Result {
     /// The error, where it is one.
-    fileprivate var error: Failure? {
+    var error: Failure? {
         if case .failure(let failure) = self { failure } else { nil }
     }
 }

@@ -349,8 +349,29 @@ enum ProcessState {
         }
     }
 
-    /// The threads whose names begin as those of a move do.
+    /// How many mappings and descriptors of memory files there are whose names begin so.
+    static func memoryFiles(_ prefix: String) -> (mappings: Int, descriptors: Int) {
+        var mappings = 0
+        if let file = unsafe fopen("/proc/self/maps", "r") {
+            var line = [CChar](repeating: 0, count: 1024)
+            while unsafe fgets(&line, 1024, file) != nil {
+                let text = String(
+                    decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+                if text.contains("/memfd:\(prefix)") { mappings += 1 }
+            }
+            unsafe _ = fclose(file)
+        }
+        return (mappings, openFiles().filter { $0.hasPrefix("/memfd:\(prefix)") }.count)
+    }
+
+    /// The threads whose names begin as those of a relayed move do; migrations of other tests may
+    /// be under way.
     static func moveThreads() -> [String] {
+        threads("roost-").filter { !["roost-source", "roost-load"].contains($0) }
+    }
+
+    /// The threads whose names begin so.
+    static func threads(_ prefix: String) -> [String] {
         names(in: "/proc/self/task").compactMap { id in
             guard let file = unsafe fopen("/proc/self/task/\(id)/comm", "r") else { return nil }
             defer { unsafe _ = fclose(file) }
@@ -359,8 +380,18 @@ enum ProcessState {
             let name = String(
                 decoding: line.prefix { $0 != 0 && $0 != 10 }.map { UInt8(bitPattern: $0) },
                 as: UTF8.self)
-            return name.hasPrefix("roost-") ? name : nil
+            return name.hasPrefix(prefix) ? name : nil
         }
+    }
+
+    /// As ``soon(_:)``, and lets other tests go on meanwhile.
+    static func settles(_ condition: () -> Bool) async -> Bool {
+        let deadline = ContinuousClock.now + .seconds(30)
+        while !condition() {
+            guard ContinuousClock.now < deadline else { return false }
+            try? await Task.sleep(for: .milliseconds(1))
+        }
+        return true
     }
 
     /// Whether something that a thread does on its way out has happened within ten seconds.

@@ -338,13 +338,30 @@ public struct UnusualStream: Sendable, CustomStringConvertible {
             block: "pc.bio\u{fffd}",
             qemu: .refused(["Unknown ramblock", "Invalid argument"])
         ) { $0.overwrite($0.block("pc.bios").start + 7, [0xff]) },
-        UnusualStream(
-            "a second list", .refused(.malformed, says: ["second list of RAM blocks"]),
-            qemu: .accepted(), because: "no source writes it, and the pages' blocks would change"
-        ) {
+        UnusualStream("a second list", .accepted, qemu: .accepted()) {
             let start = $0.section(.start)
             let list = Array($0.bytes[start.payload..<start.footer - 8])
             $0.insert(list, at: $0.firstRecords)
+        },
+        UnusualStream(
+            "a second list without the last blocks",
+            .refused(.malformed, says: ["ends before block"]), block: "/rom@etc/acpi/tables",
+            qemu: .accepted(), because: "no source takes blocks away while it sends"
+        ) {
+            let first = $0.block("pc.ram")
+            let entry = Array($0.bytes[first.start..<first.start + 15])
+            $0.insert(
+                integer(first.description.usedByteCount | 4) + entry, at: $0.firstRecords)
+        },
+        UnusualStream(
+            "a second list in another order",
+            .refused(.malformed, says: ["where pc.ram was listed"]), block: "pc.rom",
+            qemu: .accepted(), because: "pages continue blocks by their place in the list"
+        ) {
+            let block = $0.block("pc.rom")
+            let entry = Array($0.bytes[block.start..<block.start + 15])
+            $0.insert(
+                integer(block.description.usedByteCount | 4) + entry, at: $0.firstRecords)
         },
     ]
 

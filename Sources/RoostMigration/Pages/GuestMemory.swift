@@ -1,4 +1,5 @@
 internal import RoostMemory
+internal import RoostSystem
 internal import SystemPackage
 
 /// A RAM block that a stream can be loaded into.
@@ -31,16 +32,20 @@ public struct RAMBlock: Sendable, Equatable {
 ///
 /// Owned by one thread at a time.
 public struct GuestMemory: ~Copyable, Sendable {
-    private var region: MappedRegion
-    /// Where each block of the stream's list begins in the region, and how long it is.
-    private var starts: [Int] = []
-    private var usedByteCounts: [Int] = []
-    /// One bit for each page of the region that a record has named.
+    /// The blocks' memory, one behind the other.
+    let space: MemorySpace
+    /// Where each block of the stream's list begins in the space, and how long it is.
+    private var starts: [Int]
+    private var usedByteCounts: [Int]
+    /// Every block that is here, in the order in which they were added, and where it begins.
+    private var local: [(block: RAMBlock, start: Int, file: MemoryFile?)]
+    private var isMatched: Bool
+    /// One bit for each page of the space that a record has named.
     private var received: PageBits
     private var inflater: Inflater
 
     /// The blocks, in the order of the stream's list.
-    public private(set) var blocks: [RAMBlock] = []
+    public private(set) var blocks: [RAMBlock]
 
     /// Makes memory for the blocks that a stream lists.
     ///
@@ -64,32 +69,126 @@ public struct GuestMemory: ~Copyable, Sendable {
     ///   - maximumByteCount: The most memory to promise, in bytes.
     /// - Throws: `MigrationError` of kind `limit`, `malformed` or `transfer`.
     public init(blocks: [RAMBlock], maximumByteCount: UInt64) throws(MigrationError) {
-        let byteCount = try Self.byteCount(of: blocks, limit: maximumByteCount)
+        self = try Self.make(own: blocks, maximumByteCount)
+    }
+
+    /// Loads into memory files, each of which another process may have mapped.
+    ///
+    /// - Parameters:
+    ///   - blocks: The blocks; ``match(_:)`` says which of them a stream names.
+    ///   - maximumByteCount: The most memory to promise, in bytes, with what is added later.
+    /// - Throws: `MigrationError` of kind `limit`, `malformed` or `transfer`.
+    public init(blocks: [MigratedBlock], maximumByteCount: UInt64) throws(MigrationError) {
+        self = try Self.make(files: blocks, maximumByteCount)
+    }
+
+    private static func make(
+        own blocks: [RAMBlock], _ maximumByteCount: UInt64
+    ) throws(MigrationError) -> GuestMemory {
+        let byteCount = try byteCount(of: blocks, limit: maximumByteCount)
+        var memory = try make(capacity: byteCount)
+        for block in blocks { try memory.add(block) }
+        return memory
+    }
+
+    private static func make(
+        files blocks: [MigratedBlock], _ maximumByteCount: UInt64
+    ) throws(MigrationError) -> GuestMemory {
+        let total = try byteCount(of: blocks.map(\.block), limit: maximumByteCount)
+        // Addresses that nothing is mapped at cost nothing.
+        let wanted = max(2 * UInt64(total), addressFloor)
+        let pages = min(maximumByteCount, wanted) / UInt64(pageByteCount)
+        var memory = try make(capacity: max(Int(pages), 1) * pageByteCount)
+        for block in blocks { try memory.add(block) }
+        return memory
+    }
+
+    /// The most addresses to reserve, in bytes, beyond twice what the blocks need.
+    private static let addressFloor: UInt64 = 1 << 38
+
+    private static func make(capacity: Int) throws(MigrationError) -> GuestMemory {
         guard let inflater = Inflater(.zlib) else {
             throw MigrationError(.transfer, errno: .noMemory, "no memory for a zlib decoder")
         }
-        let mapped: MappedRegion
+        let space: MemorySpace
+        let received: PageBits
         do throws(MemoryError) {
-            mapped = try MappedRegion.anonymous(byteCount: byteCount)
+            space = try MemorySpace(capacity: capacity)
+            received = try PageBits(pageCount: capacity / pageByteCount)
         } catch {
             throw MigrationError(.transfer, errno: error.errno, error.description)
         }
-        let bits: PageBits
-        do throws(MemoryError) {
-            bits = try PageBits(pageCount: byteCount / pageByteCount)
-        } catch {
-            throw MigrationError(.transfer, errno: error.errno, error.description)
-        }
-        region = mapped
-        received = bits
+        return GuestMemory(space, received, inflater)
+    }
+
+    private init(
+        _ space: MemorySpace, _ received: consuming PageBits, _ inflater: consuming Inflater
+    ) {
+        self.space = space
+        self.received = received
         self.inflater = inflater
-        self.blocks = blocks
-        var start = 0
-        for block in blocks {
-            starts.append(start)
-            usedByteCounts.append(Int(block.usedByteCount))
-            start += Int(block.maximumByteCount)
+        starts = []
+        usedByteCounts = []
+        local = []
+        isMatched = false
+        blocks = []
+    }
+
+    /// Adds a block with memory of its own, zero until written.
+    private mutating func add(_ block: RAMBlock) throws(MigrationError) {
+        guard block.maximumByteCount > 0 else { return append(block, at: 0) }
+        do throws(MemoryError) {
+            append(
+                block, at: try space.addAnonymous(byteCount: Int(block.maximumByteCount)).lowerBound
+            )
+        } catch {
+            throw MigrationError(
+                .transfer, block: block.name, errno: error.errno, error.description)
         }
+    }
+
+    /// Adds a block that lies in a memory file; until a stream lists it, no record names it.
+    ///
+    /// - Parameter added: The block, of a name that is not here yet.
+    /// - Throws: `MigrationError` of kind `malformed`, `limit` or `transfer`; nothing changed then.
+    public mutating func add(_ added: MigratedBlock) throws(MigrationError) {
+        let block = added.block
+        _ = try Self.byteCount(of: [block], limit: .max)
+        guard !local.contains(where: { $0.block.name == block.name }) else {
+            throw MigrationError(
+                .malformed, block: block.name, "the guest has two RAM blocks named \(block.name)")
+        }
+        guard block.maximumByteCount > 0 else { return append(block, at: 0) }
+        let byteCount = Int(block.maximumByteCount)
+        let place: Range<Int>
+        let file: MemoryFile
+        do throws(MemoryError) {
+            file = MemoryFile(OwnedDescriptor(try added.memory.reopened()))
+            place = try space.addFile(
+                added.memory, byteCount: byteCount, isWritable: true,
+                requiresSeal: added.requiresSeal)
+        } catch {
+            throw MigrationError(
+                .transfer, block: block.name, errno: error.errno,
+                "RAM block \(block.name): \(error.description)")
+        }
+        // What the file holds already is not known to be zero; its holes are.
+        let first = place.lowerBound / pageByteCount
+        var offset = 0
+        while let data = file.data(in: offset..<byteCount) {
+            let end = (data.upperBound + pageByteCount - 1) / pageByteCount
+            for page in data.lowerBound / pageByteCount..<end { received.insert(first + page) }
+            offset = data.upperBound
+        }
+        append(block, at: place.lowerBound, file: file)
+    }
+
+    private mutating func append(_ block: RAMBlock, at start: Int, file: MemoryFile? = nil) {
+        local.append((block, start, file))
+        guard !isMatched else { return }
+        blocks.append(block)
+        starts.append(start)
+        usedByteCounts.append(Int(block.usedByteCount))
     }
 
     /// The memory that blocks take at most, in bytes, at least a page.
@@ -121,6 +220,8 @@ public struct GuestMemory: ~Copyable, Sendable {
 
     /// Takes a stream's list of blocks: from then on a record's block is an index into it.
     ///
+    /// A stream can list its blocks again, with more behind them.
+    ///
     /// A block of the list must be here. One whose length differs is resized, up to its maximum;
     /// blocks that the list does not name are left alone.
     ///
@@ -128,13 +229,13 @@ public struct GuestMemory: ~Copyable, Sendable {
     public mutating func match(_ list: [RAMBlockDescription]) throws(MigrationError) {
         var order: [Int] = []
         for described in list {
-            guard let index = blocks.firstIndex(where: { $0.name == described.name }) else {
+            guard let index = local.firstIndex(where: { $0.block.name == described.name }) else {
                 throw MigrationError(
                     .mismatch, block: described.name,
                     "the stream has RAM block \(described.name), which this guest has not: give "
                         + "both sides the same devices")
             }
-            let block = blocks[index]
+            let block = local[index].block
             let isResizable = block.maximumByteCount > block.usedByteCount
             guard
                 described.usedByteCount == block.usedByteCount
@@ -148,14 +249,15 @@ public struct GuestMemory: ~Copyable, Sendable {
             }
             order.append(index)
         }
-        let (oldStarts, oldBlocks) = (starts, blocks)
-        starts = order.map { oldStarts[$0] }
-        usedByteCounts = list.map { Int($0.usedByteCount) }
-        blocks = zip(order, list).map { index, described in
-            RAMBlock(
+        isMatched = true
+        for (index, described) in zip(order, list) {
+            local[index].block = RAMBlock(
                 name: described.name, usedByteCount: described.usedByteCount,
-                maximumByteCount: oldBlocks[index].maximumByteCount)
+                maximumByteCount: local[index].block.maximumByteCount)
         }
+        blocks = order.map { local[$0].block }
+        starts = order.map { local[$0].start }
+        usedByteCounts = list.map { Int($0.usedByteCount) }
     }
 
     /// Applies a record.
@@ -185,7 +287,7 @@ public struct GuestMemory: ~Copyable, Sendable {
             }
             try applyDelta(record, body, at: place)
         case .compressed:
-            guard Self.inflate(body, into: &region, at: place, &inflater) else {
+            guard Self.inflate(body, into: space, at: place, &inflater) else {
                 throw fault(record, "the compressed page cannot be decoded")
             }
         }
@@ -203,7 +305,7 @@ public struct GuestMemory: ~Copyable, Sendable {
             record.offset < UInt64(usedByteCounts[record.block]),
             isReceived(block: record.block, offset: record.offset)
         else { return false }
-        let page = region.page(at: starts[record.block] &+ Int(record.offset))
+        let page = space.page(at: starts[record.block] &+ Int(record.offset))
         if record.kind == .plain { return page.isEqual(to: body) }
         return body.byteCount == 1 && body.loadBigEndian(at: 0, as: UInt8.self) == 0 && page.isZero
     }
@@ -216,25 +318,50 @@ public struct GuestMemory: ~Copyable, Sendable {
         return starts[record.block] &+ Int(record.offset)
     }
 
+    /// The number of a record's page in the space.
+    func number(of record: PageRecord) throws(MigrationError) -> Int {
+        try locate(record) / pageByteCount
+    }
+
+    /// Takes note of a record that somebody else applies to the space.
+    ///
+    /// - Returns: The number of its page in the space.
+    mutating func receive(_ record: PageRecord) throws(MigrationError) -> Int {
+        let page = try number(of: record)
+        received.insert(page)
+        return page
+    }
+
+    /// Whether a block is here, listed or not.
+    func hasBlock(named name: String) -> Bool {
+        local.contains { $0.block.name == name }
+    }
+
+    /// The digest of a block that a stream has listed; `nil` for another.
+    func digest(named name: String) throws(MigrationError) -> BlockDigest? {
+        guard let index = blocks.firstIndex(where: { $0.name == name }) else { return nil }
+        let file = local.first { $0.block.name == name }?.file
+        return try BlockDigest(of: blocks[index], at: starts[index], in: space, file: file)
+    }
+
     private mutating func replace(_ place: Int, with body: RawSpan) {
-        var page = region.mutablePage(at: place)
-        page.replaceAll(with: body)
+        space.withMutablePage(at: place) { page in page.replaceAll(with: body) }
     }
 
     private mutating func fill(_ place: Int, with byte: UInt8) {
         if byte == 0 {
-            guard !region.page(at: place).isZero else { return }
+            guard !space.page(at: place).isZero else { return }
         }
-        var page = region.mutablePage(at: place)
-        page.fill(with: byte)
+        space.withMutablePage(at: place) { page in page.fill(with: byte) }
     }
 
     private mutating func applyDelta(
         _ record: PageRecord, _ body: RawSpan, at place: Int
     ) throws(MigrationError) {
-        var page = region.mutablePage(at: place)
         do throws(XBZRLE.Malformed) {
-            try XBZRLE.decode(body, onto: &page)
+            try space.withMutablePage(at: place) { page throws(XBZRLE.Malformed) in
+                try XBZRLE.decode(body, onto: &page)
+            }
         } catch {
             throw fault(record, "the delta cannot be decoded (\(error))")
         }
@@ -243,17 +370,17 @@ public struct GuestMemory: ~Copyable, Sendable {
     /// Decodes a page in place, so that a stream of less than a page leaves the rest as it was,
     /// and bytes behind the stream are passed over: both as QEMU does.
     private static func inflate(
-        _ body: RawSpan, into region: inout MappedRegion, at place: Int,
-        _ inflater: inout Inflater
+        _ body: RawSpan, into space: MemorySpace, at place: Int, _ inflater: inout Inflater
     ) -> Bool {
         inflater.reset()
-        var page = region.mutablePage(at: place)
-        return inflater.inflate(body, into: &page).outcome == .end
+        return space.withMutablePage(at: place) { page in
+            inflater.inflate(body, into: &page).outcome == .end
+        }
     }
 
     // The text is made in here, so that what applies pages counts no references.
     @inline(never)
-    private func fault(
+    func fault(
         _ record: PageRecord, _ what: @autoclosure () -> String
     ) -> MigrationError {
         let name = blocks.indices.contains(record.block) ? blocks[record.block].name : "?"
@@ -292,6 +419,6 @@ public struct GuestMemory: ~Copyable, Sendable {
         precondition(offset < UInt64(usedByteCounts[block]))
         precondition(offset % UInt64(pageByteCount) == 0)
         let place = starts[block] &+ Int(offset)
-        return try body(region.page(at: place))
+        return try body(space.page(at: place))
     }
 }

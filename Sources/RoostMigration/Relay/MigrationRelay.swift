@@ -314,8 +314,3 @@ public final class MigrationRelay: Sendable {
             "the receiving side sent a frame (\(frame.kind)) that is damaged or out of place")
     }
 }
-
-extension StreamReader {
-    /// Whether the stream's description was found, when the stream is whole.
-    fileprivate var hasDescription: Bool { parser.deviceTail.descriptionByteCount > 0 }
-}

@@ -130,6 +130,10 @@ public protocol StreamHandler: ~Copyable {
     mutating func sectionBegan(_ section: SectionHeader) throws(MigrationError)
     /// The RAM blocks are listed, once, before any page.
     mutating func blocksListed(_ blocks: [RAMBlockDescription]) throws(MigrationError)
+    /// The list came again; blocks from index `first` on were added to the guest meanwhile.
+    mutating func blocksAdded(
+        _ blocks: [RAMBlockDescription], from first: Int
+    ) throws(MigrationError)
     /// A page: `body` is the fill byte, the page, the delta or the zlib stream.
     mutating func page(_ record: PageRecord, _ body: RawSpan) throws(MigrationError)
     /// The multifd channels were flushed at this point (`MULTIFD_FLUSH`).
@@ -159,6 +163,16 @@ extension StreamHandler where Self: ~Copyable {
     public mutating func sectionBegan(_ section: SectionHeader) throws(MigrationError) {}
     /// Does nothing.
     public mutating func blocksListed(_ blocks: [RAMBlockDescription]) throws(MigrationError) {}
+    /// Refuses added blocks: what does not implement this knows only the first list.
+    public mutating func blocksAdded(
+        _ blocks: [RAMBlockDescription], from first: Int
+    ) throws(MigrationError) {
+        guard first < blocks.count else { return }
+        throw MigrationError(
+            .unsupported, block: blocks[first].name,
+            "RAM block \(blocks[first].name) was added while the guest moved, which is not handled "
+                + "here: move the guest again")
+    }
     /// Does nothing.
     public mutating func page(_ record: PageRecord, _ body: RawSpan) throws(MigrationError) {}
     /// Does nothing.

@@ -27,11 +27,42 @@ extension StreamParser {
             return 0
         }
         guard unlistedByteCount > 0 else {
-            state = .records
-            try handler.blocksListed(blocks.descriptions)
+            try endList(into: &handler)
             return 0
         }
         return try blockEntry(bytes, at: &position)
+    }
+
+    private mutating func endList<Handler: StreamHandler & ~Copyable>(
+        into handler: inout Handler
+    ) throws(MigrationError) {
+        state = .records
+        guard let relisted = relisting else {
+            return try handler.blocksListed(blocks.descriptions)
+        }
+        relisting = nil
+        guard relisted.next >= relisted.count else {
+            let name = blocks.descriptions[relisted.next].name
+            throw malformed(
+                "a further list of RAM blocks ends before block \(name), which was listed",
+                named: name)
+        }
+        // What continues a block after it would continue none.
+        lastBlock = -1
+        try handler.blocksAdded(blocks.descriptions, from: relisted.count)
+    }
+
+    /// Begins a further list, which repeats the blocks and goes on with those that the guest was
+    /// given meanwhile.
+    private mutating func beginFurtherList(total: UInt64) throws(MigrationError) {
+        guard total <= maximumRAMByteCount else {
+            throw limit(
+                "the stream announces \(total) bytes of RAM, above the limit of "
+                    + "\(maximumRAMByteCount): raise it if the guest is that large")
+        }
+        unlistedByteCount = total
+        relisting = (next: 0, count: blocks.descriptions.count)
+        state = .blockList
     }
 
     private mutating func blockEntry(
@@ -46,9 +77,11 @@ extension StreamParser {
         guard bytes.spells(name, from: position + 1, count: Int(nameCount)) else {
             throw malformed("the name of RAM block \(name) is not UTF-8", named: name)
         }
-        guard blocks.index(named: bytes, from: position + 1, count: Int(nameCount)) == nil else {
-            throw malformed("RAM block \(name) is listed twice", named: name)
-        }
+        let repeats = relisting.map { $0.next < $0.count } ?? false
+        guard
+            repeats
+                || blocks.index(named: bytes, from: position + 1, count: Int(nameCount)) == nil
+        else { throw malformed("RAM block \(name) is listed twice", named: name) }
         guard usedByteCount <= unlistedByteCount else {
             throw malformed(
                 "RAM block \(name) has \(usedByteCount) bytes, but only \(unlistedByteCount) of "
@@ -79,10 +112,20 @@ extension StreamParser {
             address = cursor.read(UInt64.self)
             guard address != nil else { return cursor.needed - position }
         }
-        blocks.append(
-            RAMBlockDescription(
-                name: name, usedByteCount: usedByteCount, backingPageByteCount: pageSize,
-                guestAddress: address))
+        let block = RAMBlockDescription(
+            name: name, usedByteCount: usedByteCount, backingPageByteCount: pageSize,
+            guestAddress: address)
+        if repeats, let index = relisting?.next {
+            guard blocks.descriptions[index] == block else {
+                throw malformed(
+                    "a further list of RAM blocks has \(name) where "
+                        + "\(blocks.descriptions[index].name) was listed, or another length",
+                    named: name)
+            }
+        } else {
+            blocks.append(block)
+        }
+        relisting?.next += 1
         unlistedByteCount -= usedByteCount
         take(cursor.position - position, at: &position)
         return 0
@@ -140,7 +183,7 @@ extension StreamParser {
             case StreamFormat.Flag.xbzrle: (kind, bodyCount) = (.delta, 3)
             case StreamFormat.Flag.compressed: (kind, bodyCount) = (.compressed, 4)
             default:
-                return try otherRecord(flags, at: &position, into: &handler)
+                return try otherRecord(flags, offset, at: &position, into: &handler)
             }
             var headCount = 8
             var block = lastBlock
@@ -225,7 +268,7 @@ extension StreamParser {
     /// A record that is no page.
     @inline(never)  // Once a section.
     private mutating func otherRecord<Handler: StreamHandler & ~Copyable>(
-        _ flags: UInt64, at position: inout Int, into handler: inout Handler
+        _ flags: UInt64, _ offset: UInt64, at position: inout Int, into handler: inout Handler
     ) throws(MigrationError) -> Int {
         switch flags {
         case StreamFormat.Flag.endOfSection,
@@ -242,7 +285,8 @@ extension StreamParser {
             throw unsupported(
                 "a HOOK record, which only RDMA migration uses: migrate over tcp or unix")
         case StreamFormat.Flag.memorySize:
-            throw malformed("a second list of RAM blocks")
+            try beginFurtherList(total: offset)
+            take(8, at: &position)
         default:
             throw malformed("unknown combination of record flags 0x\(hex(flags))")
         }

@@ -30,6 +30,8 @@ struct StreamParser: ~Copyable, Sendable {
     /// What the block list still has to account for, and what it announced.
     var unlistedByteCount: UInt64 = 0
     var totalByteCount: UInt64?
+    /// While a further list is read: the block it is at, and how many were listed before.
+    var relisting: (next: Int, count: Int)?
     /// The block of the last page record, -1 before the first.
     var lastBlock = -1
     /// The backing page sizes that POSTCOPY_ADVISE names, as bits.
@@ -286,6 +288,9 @@ struct StreamParser: ~Copyable, Sendable {
     mutating func isTailWhole() -> Bool {
         deviceTail.mayBeWhole && (try? deviceTail.walk()) != nil
     }
+
+    /// Whether the tail, walked, ends with a description.
+    var hasDescription: Bool { deviceTail.descriptionByteCount > 0 }
 
     /// Checks what followed the memory, at the end of the stream.
     consuming func finish() throws(MigrationError) -> DeviceTail {

@@ -49,6 +49,10 @@ public struct StreamReader: ~Copyable, Sendable {
         parser.isPastMemory && carry.isEmpty && parser.isTailWhole()
     }
 
+    /// Whether a stream that ``isWhole()`` found whole ends with the description of its devices, so
+    /// that nothing can follow.
+    var hasDescription: Bool { parser.hasDescription }
+
     /// Reads the next bytes of the stream.
     ///
     /// - Parameters:

@@ -111,8 +111,22 @@ public struct StreamInspection: StreamHandler {
 
     /// Makes room for the counts of each block; called once, before any page.
     public mutating func blocksListed(_ list: [RAMBlockDescription]) {
-        blocks = list.map { Block(name: $0.name, byteCount: $0.usedByteCount) }
-        pages = list.map { PageStates(count: Int($0.usedByteCount) / pageByteCount) }
+        takeBlocks(list[...])
+        growByList(list)
+    }
+
+    /// Makes room for the counts of blocks that were added while the guest moved.
+    public mutating func blocksAdded(_ list: [RAMBlockDescription], from first: Int) {
+        takeBlocks(list[first...])
+        growByList(list)
+    }
+
+    private mutating func takeBlocks(_ added: ArraySlice<RAMBlockDescription>) {
+        blocks += added.map { Block(name: $0.name, byteCount: $0.usedByteCount) }
+        pages += added.map { PageStates(count: Int($0.usedByteCount) / pageByteCount) }
+    }
+
+    private mutating func growByList(_ list: [RAMBlockDescription]) {
         let extra = list.reduce(8) { sum, block in
             sum + 9 + block.name.utf8.count + (block.backingPageByteCount == nil ? 0 : 8)
                 + (block.guestAddress == nil ? 0 : 8)

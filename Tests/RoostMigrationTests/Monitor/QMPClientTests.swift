@@ -29,12 +29,6 @@ private func outcome(
     }
 }
 
-extension Result {
-    fileprivate var error: Failure? {
-        if case .failure(let error) = self { error } else { nil }
-    }
-}
-
 @Suite(.timeLimit(.minutes(1))) struct QMPClientTests {
     @Test("The greeting tells QEMU's version")
     func greeting() async throws {
