@@ -14,6 +14,8 @@ public struct HostError: Error, Equatable, Sendable, CustomStringConvertible {
         case refused
         /// An established connection ended otherwise than by the peer's own closing.
         case interrupted
+        /// A guest's program cannot be started, or ended before it should.
+        case guest
         /// The caller stopped what it was waiting for.
         case cancelled
     }

@@ -1,7 +1,6 @@
 import ArgumentParser
 import RoostMigration
 import RoostSystem
-import Synchronization
 
 /// `roost migrate guest`.
 struct GuestCommand: AsyncParsableCommand {
@@ -61,7 +60,7 @@ struct GuestCommand: AsyncParsableCommand {
             xbzrleCacheSize: xbzrleCache?.bytes, timeout: timeout.map { .seconds($0) },
             capabilities: compress ? ["compress"] : [])
         let (from, to, relayOptions) = (from, to, relay.options)
-        let line = GuestLine()
+        let line = LiveLine(plainInterval: .seconds(2))
         let report = try await Interruptible.run {
             let source = try await QMPClient.connect(to: .unix(path: from))
             let destination = try await QMPClient.connect(to: .unix(path: to))
@@ -71,7 +70,7 @@ struct GuestCommand: AsyncParsableCommand {
                     try await RelayedMove(
                         from: source, to: destination, options: options,
                         relayOptions: relayOptions
-                    ).run { line.show($0, $1) })
+                    ).run { progress, relay in line.show { progress.line(relay) } })
             } catch {
                 outcome = .failure(error)
             }
@@ -129,43 +128,19 @@ struct GuestCommand: AsyncParsableCommand {
     }
 }
 
-/// The line that tells how a guest's move goes on.
-final class GuestLine: Sendable {
-    private struct State {
-        var shown: ContinuousClock.Instant?
-        var isDrawn = false
-    }
-
-    private let state = Mutex(State())
-
-    func show(_ progress: GuestMoveProgress, _ relay: RelayStatistics) {
-        state.withLock { state in
-            let now = ContinuousClock.now
-            let interval: Duration = Console.isTerminal ? .milliseconds(200) : .seconds(2)
-            if let shown = state.shown, now - shown < interval { return }
-            state.shown = now
-            let left = progress.timeLeft.map { "\(Console.decimal($0.seconds, 0)) s left" }
-            let dirtied = progress.dirtyPagesPerSecond * 4096
-            let text = [
-                "\(progress.status) \(Console.decimal(progress.elapsed.seconds, 1)) s",
-                "round \(progress.iteration)",
-                "\(Console.bytes(progress.bytesPerSecond))/s",
-                "remaining \(Console.bytes(progress.remainingByteCount))",
-                "dirtied \(Console.bytes(dirtied))/s",
-                "wire \(Console.bytes(relay.wireBytes))",
-                progress.throttlePercentage > 0 ? "throttled \(progress.throttlePercentage) %" : "",
-                left ?? "",
-            ].filter { !$0.isEmpty }.joined(separator: ", ")
-            if Console.isTerminal {
-                state.isDrawn = true
-                Console.draw(text)
-            } else {
-                Console.note(text)
-            }
-        }
-    }
-
-    func end() {
-        if state.withLock({ $0.isDrawn }) { Console.draw("") }
+extension GuestMoveProgress {
+    /// One line for a person.
+    fileprivate func line(_ relay: RelayStatistics) -> String {
+        let left = timeLeft.map { "\(Console.decimal($0.seconds, 0)) s left" }
+        return [
+            "\(status) \(Console.decimal(elapsed.seconds, 1)) s",
+            "round \(iteration)",
+            "\(Console.bytes(bytesPerSecond))/s",
+            "remaining \(Console.bytes(remainingByteCount))",
+            "dirtied \(Console.bytes(dirtyPagesPerSecond * 4096))/s",
+            "wire \(Console.bytes(relay.wireBytes))",
+            throttlePercentage > 0 ? "throttled \(throttlePercentage) %" : "",
+            left ?? "",
+        ].filter { !$0.isEmpty }.joined(separator: ", ")
     }
 }

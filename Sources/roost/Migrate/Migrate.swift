@@ -14,7 +14,7 @@ struct Migrate: AsyncParsableCommand {
 
             roost migrate guest drives both QEMUs on one host; send plays a stored stream.
             """,
-        subcommands: [GuestCommand.self, Relay.self, Receive.self, Send.self])
+        subcommands: [GuestCommand.self, Relay.self, Receive.self, Send.self, Bench.self])
 }
 
 /// An endpoint on the command line, whose refusal says what is wrong with it.

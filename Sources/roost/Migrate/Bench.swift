@@ -1,0 +1,256 @@
+import ArgumentParser
+import RoostHost
+import RoostMigration
+
+/// `roost migrate bench`.
+struct Bench: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench",
+        abstract: "Move a guest that is a plain process, and show what it took.",
+        discussion: """
+            Example: roost migrate bench --memory 1G --hot 5 --writes 20000 --xbzrle-cache 64M
+            Starts a process that stamps every page it writes, moves its memory live into another \
+            process, as often as --moves says, and has the last one check that no write was lost \
+            and none was done twice. Needs no hypervisor.
+            """)
+
+    @OptionGroup(title: "The guest") var guest: BenchGuest
+    @OptionGroup(title: "The move") var move: BenchMove
+
+    @Option(help: ArgumentHelp("How many times to move it.", valueName: "n"))
+    var moves = 1
+
+    @Flag(help: "Print the moves and the guest's verification as JSON.")
+    var json = false
+
+    func validate() throws {
+        guard moves > 0 else { throw ValidationError("--moves takes a number above 0") }
+    }
+
+    func run() async throws {
+        let (workload, options, moves) = (guest.workload, try move.options(), moves)
+        let line = LiveLine(plainInterval: .seconds(5))
+        let report = try await Interruptible.run {
+            try await BenchRun(workload, options).run(moves: moves) { progress in
+                if progress.status != .none { line.show { progress.progress } }
+            }
+        }
+        line.end()
+        if json {
+            try Console.printJSON(JSONReport(report))
+        } else {
+            print(Console.table(Self.rows(report)))
+            print("verified: \(report.verification.summary)")
+        }
+        if !report.verification.ok { throw ExitCode.failure }
+    }
+
+    private static func rows(_ report: BenchRun.Report) -> [[String]] {
+        let columns = report.moves.map(column)
+        guard let first = columns.first else { return [] }
+        var rows = [["move"] + report.moves.indices.map { "\($0 + 1)" }]
+        for (index, entry) in first.enumerated() {
+            rows.append([entry.0] + columns.map { $0[index].1 })
+        }
+        return rows
+    }
+
+    private static func column(_ move: BenchRun.Move) -> [(String, String)] {
+        let (source, ram) = (move.report.source, move.report.source.ram)
+        var entries = [
+            ("dirty pages found by", move.report.tracker),
+            ("total time", "\(Console.decimal(source.totalTime.seconds, 2)) s"),
+            ("downtime", "\(milliseconds(source.downtime)) ms"),
+            ("rounds", "\(ram.dirtySyncCount)"),
+            ("guest's memory", Console.bytes(ram.total)),
+            ("bytes sent", Console.bytes(ram.transferred)),
+            ("of them while stopped", Console.bytes(ram.downtimeBytes)),
+            ("pages zero", "\(ram.duplicate)"),
+            ("pages whole", "\(ram.normal)"),
+        ]
+        if let cache = source.xbzrleCache {
+            entries += [
+                ("pages xbzrle", "\(cache.pages)"), ("xbzrle bytes", Console.bytes(cache.bytes)),
+                ("pages unchanged", "\(ram.skipped)"),
+                ("cache misses", "\(cache.cacheMiss)"), ("overflows", "\(cache.overflow)"),
+            ]
+        }
+        if let compression = source.compression {
+            entries += [
+                ("pages compressed", "\(compression.pages)"),
+                ("compressed to", Console.bytes(compression.compressedSize)),
+            ]
+        }
+        if let throttle = move.report.throttle {
+            entries += [
+                ("throttle", throttle), ("throttled up to", "\(move.throttlePercentage) %"),
+            ]
+        }
+        entries.append(("digests compared", move.report.destination.isVerified ? "equal" : "no"))
+        return entries
+    }
+
+    private static func milliseconds(_ time: Duration?) -> String {
+        time.map { Console.decimal($0.seconds * 1000, 1) } ?? "?"
+    }
+
+    /// The report's shape in JSON.
+    private struct JSONReport: Encodable {
+        struct Move: Encodable {
+            let tracker: String
+            let throttle: String?
+            let downtimeMicroseconds: Int
+            let throttlePercentage: Int
+            let source: MigrationStatistics
+            let destination: DestinationStatistics
+        }
+
+        let moves: [Move]
+        let verification: StampedGuestProgram.Verification
+
+        init(_ report: BenchRun.Report) {
+            moves = report.moves.map { move in
+                Move(
+                    tracker: move.report.tracker, throttle: move.report.throttle,
+                    downtimeMicroseconds: Int(
+                        ((move.report.source.downtime?.seconds ?? 0) * 1e6).rounded()),
+                    throttlePercentage: move.throttlePercentage,
+                    source: move.report.source, destination: move.report.destination)
+            }
+            verification = report.verification
+        }
+    }
+}
+
+/// What the guest of `roost migrate bench` does.
+struct BenchGuest: ParsableArguments {
+    @Option(help: ArgumentHelp("The guest's memory.", valueName: "size"))
+    var memory = ByteCount(256 << 20)
+
+    @Option(help: ArgumentHelp("The share it writes again and again, in percent.", valueName: "%"))
+    var hot = 10
+
+    @Option(help: ArgumentHelp("Writes per second, 0 for as many as possible.", valueName: "n"))
+    var writes = 20_000
+
+    @Option(help: ArgumentHelp("Bytes that each write changes, up to 4096.", valueName: "n"))
+    var bytes = 4096
+
+    @Option(help: "What pages are filled with.")
+    var content = Content.random
+
+    enum Content: String, ExpressibleByArgument, CaseIterable {
+        case random, text, sparse
+    }
+
+    func validate() throws {
+        guard memory.bytes >= 1 << 20, memory.bytes % 4096 == 0 else {
+            throw ValidationError("--memory takes whole pages, at least 1M")
+        }
+        guard (1...100).contains(hot) else { throw ValidationError("--hot takes 1 to 100") }
+        guard writes >= 0 else { throw ValidationError("--writes takes a number from 0 on") }
+        guard (1...4096).contains(bytes) else { throw ValidationError("--bytes takes 1 to 4096") }
+    }
+
+    var workload: StampedGuestProgram.Workload {
+        var workload = StampedGuestProgram.Workload()
+        workload.byteCount = memory.bytes
+        workload.hotPercentage = hot
+        workload.writesPerSecond = writes
+        workload.bytesPerWrite = bytes
+        workload.content = content.rawValue
+        return workload
+    }
+}
+
+/// How `roost migrate bench` moves its guest.
+struct BenchMove: ParsableArguments {
+    @Option(
+        help: ArgumentHelp("How written pages are found.", valueName: Self.names(TrackerKind.self)),
+        transform: Self.named)
+    var tracker = TrackerKind.automatic
+
+    @Option(
+        help: ArgumentHelp("Send deltas (XBZRLE), with a cache of this size.", valueName: "size"))
+    var xbzrleCache: ByteCount?
+
+    @Option(help: ArgumentHelp("Compress pages with so many threads.", valueName: "n"))
+    var compressThreads: Int?
+
+    @Option(help: ArgumentHelp("zlib's level, 0 to 9.", valueName: "n"))
+    var compressLevel = 1
+
+    @Option(help: ArgumentHelp("Decode compressed pages with so many threads.", valueName: "n"))
+    var decompressThreads = 2
+
+    @Option(
+        help: ArgumentHelp("Bytes per second while the guest runs, 0: no limit.", valueName: "size")
+    )
+    var maxBandwidth = ByteCount(0)
+
+    @Option(
+        help: ArgumentHelp(
+            "How long the guest may stand still, in milliseconds.", valueName: "ms"))
+    var downtime = 300
+
+    @Flag(help: "Slow a guest down that writes faster than is sent.")
+    var autoConverge = false
+
+    @Option(
+        help: ArgumentHelp("How it is slowed down.", valueName: Self.names(ThrottleKind.self)),
+        transform: Self.named)
+    var throttle = ThrottleKind.automatic
+
+    @Flag(help: "Compare digests of both sides' memory before the guest goes on.")
+    var digests = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Whose rules hold where QEMU's versions differ.",
+            valueName: Self.names(MigrationDialect.self)), transform: Self.named)
+    var dialect = MigrationDialect.standard
+
+    @Option(help: ArgumentHelp("Give up after so many rounds.", valueName: "n"))
+    var maxRounds: UInt64 = 500
+
+    @Option(help: ArgumentHelp("Give up after so many seconds.", valueName: "s"))
+    var timeout: Int?
+
+    /// A choice by its name on the command line.
+    @Sendable private static func named<Choice: RawRepresentable & CaseIterable>(
+        _ text: String
+    ) throws -> Choice where Choice.RawValue == String {
+        guard let choice = Choice(rawValue: text) else {
+            throw ValidationError("'\(text)' is none of \(names(Choice.self))")
+        }
+        return choice
+    }
+
+    private static func names<Choice: RawRepresentable & CaseIterable>(
+        _ type: Choice.Type
+    ) -> String where Choice.RawValue == String {
+        Choice.allCases.map(\.rawValue).joined(separator: "|")
+    }
+
+    func options() throws -> ProcessMove.Options {
+        guard downtime >= 0, (timeout ?? 1) > 0 else {
+            throw ValidationError("--downtime and --timeout take positive numbers")
+        }
+        var options = ProcessMove.Options()
+        options.tracker = tracker
+        options.throttle = throttle
+        options.decompressionThreads = decompressThreads
+        options.parameters.dialect = dialect
+        options.parameters.xbzrleCacheByteCount = xbzrleCache.map { Int(clamping: $0.bytes) }
+        options.parameters.compression = compressThreads.map {
+            MigrationParameters.Compression(threads: $0, level: compressLevel)
+        }
+        options.parameters.maximumBytesPerSecond = maxBandwidth.bytes
+        options.parameters.downtimeLimit = .milliseconds(downtime)
+        options.parameters.autoConverge = autoConverge ? MigrationParameters.AutoConverge() : nil
+        options.parameters.maximumRounds = maxRounds
+        options.parameters.maximumTime = timeout.map { .seconds($0) }
+        options.parameters.sendsDigests = digests
+        return options
+    }
+}
