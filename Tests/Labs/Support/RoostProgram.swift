@@ -24,6 +24,14 @@ package enum RoostProgram {
         return beside
     }
 
+    /// The folder in which the program that asks lies, and beside it what was built with it.
+    ///
+    /// - Throws: What reading `/proc/self/exe` throws.
+    package static func folder() throws -> String {
+        let me = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+        return URL(fileURLWithPath: me).deletingLastPathComponent().path
+    }
+
     /// Runs the binary.
     ///
     /// - Parameters:
