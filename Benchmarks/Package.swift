@@ -34,6 +34,7 @@ let package = Package(
             dependencies: [
                 "CPeers", .product(name: "RoostMemory", package: "roost"),
                 .product(name: "RoostMigration", package: "roost"),
+                .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),
         // Roost and its peer by turns, with medians and their ratio.
@@ -48,6 +49,17 @@ let package = Package(
             name: "loader",
             dependencies: [
                 "CPeers", "Workloads",
+                .product(name: "RoostMemory", package: "roost"),
+                .product(name: "RoostMigration", package: "roost"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+        // The source of a migration beside QEMU's, each in a process of its own.
+        .executableTarget(
+            name: "source",
+            dependencies: [
+                "CPeers", "Workloads",
+                .product(name: "RoostGuest", package: "roost"),
                 .product(name: "RoostMemory", package: "roost"),
                 .product(name: "RoostMigration", package: "roost"),
                 .product(name: "SystemPackage", package: "swift-system"),

@@ -10,6 +10,12 @@
 #
 # `StreamAssembler.takePages` is not listed: it counts references at its begin and end, where it
 # empties the writer and where it throws, and none for a page. That was read, and is not checked.
+#
+# Of the source, `DeltaEncoder.encode`, `PageCache.slot` and `PageCache.replace` are inlined into
+# `SourceEngine.encode`, which is listed; `send`, `sendZero`, `PageCache.zeroed` and
+# `SourceMemory.isHole` into `SourceEngine.sendPages`, which is not: it counts references at its
+# begin and end and where it throws. Nor is `SourceEngine.compress`, which counts them for a batch
+# of 32 pages, and has its access to a batch checked for each page. Both were read.
 
 set -eu
 cd "$(dirname "$0")/.."
@@ -50,6 +56,13 @@ RoostMigration RoostMigration.StreamWriter.(beginPage in
 RoostMigration RoostMigration.RelayForwarder.page(
 RoostMigration RoostMigration.FrameWriter.page(
 RoostMigration RoostMigration.FrameWriter.(zeroPage in
+RoostMigration RoostMigration.DirtyBitmap.contains(
+RoostMigration RoostMigration.DirtyBitmap.mark(
+RoostMigration RoostMigration.DirtyBitmap.clear(
+RoostMigration RoostMigration.DirtyBitmap.firstDirty(
+RoostMigration RoostMigration.PageSearch.step(
+RoostMigration RoostMigration.PageCache.insert(
+RoostMigration RoostMigration.SourceEngine.(encode in
 LIST
 }
 

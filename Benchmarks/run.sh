@@ -3,9 +3,9 @@
 #
 #     Benchmarks/run.sh [WORD]
 #
-# runs only the comparisons that `ratios WORD` would, and no more. Takes about fifteen minutes and
-# 5 GiB of memory. Real QEMUs are those that are installed; Tests/Labs/qemu/prepare.sh adds
-# version 10.
+# runs only the comparisons that `ratios WORD` would, and no more. Takes about half an hour
+# and 9 GiB of memory, half of it in /dev/shm. Real QEMUs are those that are installed;
+# Tests/Labs/qemu/prepare.sh adds version 10.
 
 set -eu
 cd "$(dirname "$0")"
@@ -13,6 +13,10 @@ swift=${SWIFT:-swift}
 
 "$swift" build -c release --product ratios --quiet
 "$swift" build -c release --product loader --quiet
+"$swift" build -c release --product source --quiet
+# The guest that checks itself, where `source` looks for it.
+"$swift" build -c release --product stamped-guest --quiet --package-path .. \
+    --scratch-path ../.build-release
 binaries=$("$swift" build -c release --show-bin-path)
 
 echo "$("$swift" --version 2>/dev/null | head -n 1); $(uname -sr); $(nproc) processors:"
@@ -27,5 +31,11 @@ echo
 echo "without huge pages:"
 echo
 "$binaries/loader" --no-huge-pages
+for subject in throughput compression xbzrle tracking slow-down downtime memory; do
+    echo
+    echo "source, $subject:"
+    echo
+    "$binaries/source" "$subject"
+done
 echo
 ./hot-path-check.sh

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -68,6 +69,24 @@ int cpeers_send_and_wait(int descriptor, const void *bytes, size_t byte_count) {
     return read(descriptor, &answer, 1) < 0 ? -errno : 0;
 }
 
+int64_t cpeers_discard(int descriptor) {
+    static char buffer[1 << 20];
+    int64_t total = 0;
+    for (;;) {
+        ssize_t count = read(descriptor, buffer, sizeof buffer);
+        if (count <= 0) {
+            return count == 0 ? total : -errno;
+        }
+        total += count;
+    }
+}
+
 int cpeers_disable_huge_pages(void) {
     return prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) < 0 ? -errno : 0;
+}
+
+int cpeers_unblock_signals(void) {
+    sigset_t none;
+    sigemptyset(&none);
+    return -pthread_sigmask(SIG_SETMASK, &none, NULL);
 }

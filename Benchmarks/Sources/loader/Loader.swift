@@ -23,19 +23,16 @@ protocol LoaderProcess {
 func turn(
     _ loader: any Loader, _ stream: borrowing RAMStream, _ pages: inout GuestPages, fully: Bool
 ) throws -> Duration {
-    let folder = "/tmp/roost-bench-" + String(UInt64.random(in: 0 ... .max), radix: 36)
-    try FileManager.default.createDirectory(
-        atPath: folder, withIntermediateDirectories: false,
-        attributes: [.posixPermissions: 0o700])
-    defer { try? FileManager.default.removeItem(atPath: folder) }
-    let process = try loader.start(listeningAt: "\(folder)/stream", in: folder)
-    defer { process.stop() }
-    let start = ContinuousClock.now
-    let socket = try unsafe checked(cpeers_connect("\(folder)/stream"), "connect")
-    let result = stream.send(to: socket)
-    let duration = start.duration(to: .now)
-    try? FileDescriptor(rawValue: socket).close()
-    _ = try checked(result, "send the stream to \(loader.name)")
-    try process.check(pages: &pages, fully: fully)
-    return duration
+    try withFolder { folder in
+        let process = try loader.start(listeningAt: "\(folder)/stream", in: folder)
+        defer { process.stop() }
+        let start = ContinuousClock.now
+        let socket = try unsafe checked(cpeers_connect("\(folder)/stream"), "connect")
+        let result = stream.send(to: socket)
+        let duration = start.duration(to: .now)
+        try? FileDescriptor(rawValue: socket).close()
+        _ = try checked(result, "send the stream to \(loader.name)")
+        try process.check(pages: &pages, fully: fully)
+        return duration
+    }
 }

@@ -1,4 +1,3 @@
-import CPeers
 import Foundation
 import RoostMemory
 import SystemPackage
@@ -10,81 +9,26 @@ struct QEMULoader: Loader {
     let binary: String
 
     func start(listeningAt path: String, in folder: String) throws -> any LoaderProcess {
-        let monitorPath = "\(folder)/monitor"
-        let listener = try unsafe checked(cpeers_listen(monitorPath), "listen")
-        defer { try? FileDescriptor(rawValue: listener).close() }
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: binary)
-        process.arguments = [
-            "-accel", "tcg", "-machine", machine, "-m", "\(pageCount * 4)K", "-nodefaults",
-            "-display", "none", "-S", "-incoming", "defer", "-qmp",
-            "unix:\(monitorPath),server=off",
-        ]
-        // QEMU tells there that no description of devices follows the memory, which it accepts.
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        let child = QEMUProcess(
-            process: process, folder: folder,
-            monitor: FileDescriptor(
-                rawValue: try checked(cpeers_accept(listener, 60_000), "reach \(name)")))
-        try child.execute("qmp_capabilities")
-        try child.execute("migrate-incoming", #"{"uri":"unix:\#(path)"}"#)
-        return child
+        let qemu = try RealQEMU(
+            binary,
+            ["-machine", machine, "-m", "\(pageCount * 4)K", "-incoming", "defer"], in: folder)
+        try qemu.execute("migrate-incoming", #"{"uri":"unix:\#(path)"}"#)
+        return QEMUProcess(qemu: qemu, folder: folder)
     }
 }
 
-private final class QEMUProcess: LoaderProcess {
-    private let process: Process
-    private let folder: String
-    private let monitor: FileDescriptor
-    private var input = ByteQueue(capacity: 1 << 20)
-
-    init(process: Process, folder: String, monitor: FileDescriptor) {
-        self.process = process
-        self.folder = folder
-        self.monitor = monitor
-    }
-
-    @discardableResult
-    func execute(_ command: String, _ arguments: String = "{}") throws -> String {
-        let line = #"{"execute":"\#(command)","arguments":\#(arguments)}"# + "\n"
-        try monitor.writeAll(line.utf8)
-        while true {
-            let answer = try self.line()
-            if answer.hasPrefix(#"{"return""#) { return answer }
-            guard !answer.hasPrefix(#"{"error""#) else { throw Failure(answer) }
-        }
-    }
-
-    private func line() throws -> String {
-        var line: [UInt8] = []
-        while true {
-            while !input.isEmpty {
-                let byte = input.bytes.loadBigEndian(at: 0, as: UInt8.self)
-                input.removeFirst(1)
-                if byte == UInt8(ascii: "\n") { return String(decoding: line, as: UTF8.self) }
-                line.append(byte)
-            }
-            guard try input.fill(from: monitor) > 0 else { throw Failure("QEMU went away") }
-        }
-    }
+private struct QEMUProcess: LoaderProcess {
+    let qemu: RealQEMU
+    let folder: String
 
     func check(pages: inout GuestPages, fully: Bool) throws {
-        // The connection ends a moment after the state is set, but in another order in some
-        // versions.
-        var state = ""
-        for _ in 0..<1000 {
-            state = try execute("query-migrate")
-            if state.contains(#""status": "completed""#) { break }
-            Thread.sleep(forTimeInterval: 0.001)
-        }
-        guard state.contains(#""status": "completed""#) else { throw Failure(state) }
+        try qemu.completedMigration()
         guard fully else { return }
         // Below 1 MiB the guest's addresses are those of the video memory and the firmware.
         let first = (1 << 20) / pageByteCount
         let byteCount = (pageCount - first) * pageByteCount
         let path = "\(folder)/memory"
-        try execute(
+        try qemu.execute(
             "pmemsave",
             #"{"val":\#(first * pageByteCount),"size":\#(byteCount),"filename":"\#(path)"}"#)
         let file = try FileDescriptor.open(FilePath(path), .readWrite)
@@ -99,9 +43,7 @@ private final class QEMUProcess: LoaderProcess {
     }
 
     func stop() {
-        process.terminate()
-        process.waitUntilExit()
-        try? monitor.close()
+        qemu.stop()
     }
 }
 
@@ -111,24 +53,10 @@ extension QEMULoader {
         var root = URL(fileURLWithPath: #filePath)
         for _ in 0..<4 { root.deleteLastPathComponent() }
         return try [
-            "/usr/bin/qemu-system-x86_64",
+            RealQEMU.installed,
             root.appendingPathComponent(".build-lab/qemu10/qemu-system-x86_64").path,
         ]
         .filter { FileManager.default.isExecutableFile(atPath: $0) }
-        .map { QEMULoader(name: "QEMU \(try version(of: $0))", binary: $0) }
-    }
-
-    private static func version(of binary: String) throws -> String {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: binary)
-        process.arguments = ["--version"]
-        let output = Pipe()
-        process.standardOutput = output
-        try process.run()
-        let text = String(
-            decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
-        process.waitUntilExit()
-        let words = text.split(whereSeparator: \.isWhitespace)
-        return words.count > 3 ? String(words[3]) : "?"
+        .map { QEMULoader(name: "QEMU \(try RealQEMU.version(of: $0))", binary: $0) }
     }
 }

@@ -6,6 +6,7 @@
 // QEMU asks the kernel for huge pages and Roost does not; the option takes them from both.
 
 import CPeers
+import Workloads
 
 if CommandLine.arguments.count == 3, CommandLine.arguments[1] == "receive" {
     try receive(at: CommandLine.arguments[2])

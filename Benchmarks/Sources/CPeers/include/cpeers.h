@@ -34,8 +34,15 @@ int cpeers_connect(const char *_Nonnull path);
 /// 0 or a negated errno.
 int cpeers_send_and_wait(int descriptor, const void *_Nonnull bytes, size_t byte_count);
 
+/// Reads and drops everything up to the end. Answers how many bytes came, or a negated errno.
+int64_t cpeers_discard(int descriptor);
+
 /// Takes huge pages from this process and those it starts (prctl(2), PR_SET_THP_DISABLE). Answers
 /// 0 or a negated errno.
 int cpeers_disable_huge_pages(void);
+
+/// Lets this thread receive every signal, and so the processes that it starts: the threads of a
+/// dispatch queue block them. Answers 0 or a negated errno.
+int cpeers_unblock_signals(void);
 
 #endif
