@@ -14,13 +14,15 @@ struct ThrottleTests {
         SmallFile.fileSystemType(of: "/sys/fs/cgroup/cpu") == 0x27_E0EB && getuid() == 0
 
     /// How much processor time the guest gets of each second now.
-    private func share(_ test: TestGuest, over time: Duration = .milliseconds(600)) async throws
-        -> Double
-    {
+    private func share(
+        _ test: TestGuest, until isEnough: (Duration) throws -> Bool
+    ) async throws -> Double {
         func ticks() -> UInt64 { test.guest.process.handle.threads().reduce(0) { $0 + $1.ticks } }
         let before = ticks()
         let begin = ContinuousClock.now
-        try await Task.sleep(for: time)
+        _ = try await poll(TestGuest.limit, "the guest to be throttled") {
+            try isEnough(begin.duration(to: .now)) ? true : nil
+        }
         let elapsed = begin.duration(to: .now) / .seconds(1)
         return Double(ticks() - before) / ThreadStatus.ticksPerSecond / elapsed
     }
@@ -35,10 +37,11 @@ struct ThrottleTests {
         #expect(throttle.effect == nil)
         try throttle.set(percentage: 90)
         let first = try #require(throttle.effect)
-        let throttled = try await share(test)
+        let throttled = try await share(test) { _ in
+            throttle.effect.map { $0.throttledPeriods > first.throttledPeriods + 5 } ?? false
+        }
         let later = try #require(throttle.effect)
         #expect(throttled < 0.35)
-        #expect(later.throttledPeriods > first.throttledPeriods + 5)
         #expect(later.throttledTime > first.throttledTime)
         try throttle.set(percentage: 99)
         try await test.runs()
@@ -83,7 +86,8 @@ struct ThrottleTests {
         let test = try await TestGuest(isBusy: true)
         let throttle = try test.guest.throttle(.stopCycle)
         try throttle.set(percentage: 90)
-        let throttled = try await share(test)
+        // Six cycles of 100 ms: a share is of time, so here time is what is waited for.
+        let throttled = try await share(test) { $0 > .milliseconds(600) }
         #expect(throttled < 0.35)
         try throttle.set(percentage: 0)
         let isAnyStopped = test.guest.process.handle.threads().contains(where: \.isStopped)

@@ -78,31 +78,22 @@ public final class MigrationDestination: Sendable {
     /// - Returns: What was loaded; the guest may start.
     /// - Throws: `MigrationError`; the guest must not start, and the source was told if it listens.
     public func run() async throws(MigrationError) -> DestinationStatistics {
-        let outcome: Result<Result<Void, MigrationError>, SystemError> =
-            await withTaskCancellationHandler {
-                do throws(SystemError) {
-                    return .success(
-                        try await DedicatedThread.result(name: "roost-load") {
-                            () throws(MigrationError) in try self.load()
-                        })
-                } catch {
-                    return .failure(error)
-                }
-            } onCancel: {
-                cancel()
+        let outcome = await withTaskCancellationHandler {
+            await MigrationThread.run("roost-load") { () throws(MigrationError) in
+                try self.load()
             }
-        defer { socket.shutdown(.both) }
-        switch outcome {
-        case .success(.success): return statistics
-        case .success(.failure(let error)):
+        } onCancel: {
+            cancel()
+        }
+        socket.shutdown(.both)
+        if case .failure(let failure) = outcome {
             guard !state.withLock({ $0.isCancelled }) else {
                 throw MigrationError(
                     .cancelled, "the load was cancelled; the source keeps its guest")
             }
-            throw error
-        case .failure(let error):
-            throw MigrationError(.transfer, errno: error.errno, error.description)
+            throw failure
         }
+        return statistics
     }
 
     private func load() throws(MigrationError) {

@@ -140,14 +140,7 @@ final class MoveEnding: Sendable {
     func run(
         _ name: String, _ body: @escaping @Sendable () throws(MigrationError) -> Void
     ) async -> Bool {
-        do throws(SystemError) {
-            switch try await DedicatedThread.result(name: name, body) {
-            case .success: break
-            case .failure(let failure): fail(failure)
-            }
-        } catch {
-            fail(MigrationError(.transfer, errno: error.errno, error.description))
-        }
+        if case .failure(let failure) = await MigrationThread.run(name, body) { fail(failure) }
         return failure == nil
     }
 
@@ -157,14 +150,8 @@ final class MoveEnding: Sendable {
     static func dump(
         of moved: String, _ body: @escaping @Sendable () throws(MigrationError) -> Void
     ) async throws(MigrationError) {
-        let failure: MigrationError
-        do throws(SystemError) {
-            switch try await DedicatedThread.result(name: "roost-dump", body) {
-            case .success: return
-            case .failure(let error): failure = error
-            }
-        } catch {
-            failure = MigrationError(.transfer, errno: error.errno, error.description)
+        guard case .failure(let failure) = await MigrationThread.run("roost-dump", body) else {
+            return
         }
         throw MigrationError(
             failure.kind, errno: failure.errno,

@@ -37,10 +37,10 @@ package enum StreamSender {
         _ path: String, _ socket: StreamSocket, _ maximumRAMByteCount: UInt64,
         _ observer: @escaping @Sendable (StreamProgress) -> Void
     ) async -> Result<UInt64, MigrationError> {
-        async let answers = onThread("roost-answers") { () throws(MigrationError) in
+        async let answers = MigrationThread.run("roost-answers") { () throws(MigrationError) in
             try drain(socket)
         }
-        let sent = await onThread("roost-send") { () throws(MigrationError) in
+        let sent = await MigrationThread.run("roost-send") { () throws(MigrationError) in
             try send(path, socket, maximumRAMByteCount, observer)
         }
         guard case .success = sent else {
@@ -52,16 +52,6 @@ package enum StreamSender {
         // Ends when QEMU has loaded everything and closes.
         if case .failure(let failure) = await answers { return .failure(failure) }
         return sent
-    }
-
-    private static func onThread<Value: Sendable>(
-        _ name: String, _ body: @escaping @Sendable () throws(MigrationError) -> Value
-    ) async -> Result<Value, MigrationError> {
-        do throws(SystemError) {
-            return try await DedicatedThread.result(name: name, body)
-        } catch {
-            return .failure(MigrationError(.transfer, errno: error.errno, error.description))
-        }
     }
 
     private static func send(

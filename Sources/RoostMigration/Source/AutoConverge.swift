@@ -10,48 +10,6 @@ internal import RoostMemory
 ///
 /// A value without a clock: the caller tells the time.
 struct AutoConverge: Sendable {
-    /// How a guest is slowed down; QEMU's parameters.
-    struct Options: Sendable, Equatable {
-        /// How much may be dirtied, in percent of what was sent: 1 to 100.
-        ///
-        /// `throttle-trigger-threshold`; 50 in the dialect `qemu2015`, whatever stands here.
-        var thresholdPercentage = 50
-        /// What the first action takes, in percent: `cpu-throttle-initial`, 1 to 99.
-        var initialPercentage = 20
-        /// What each further action adds, in percent: `cpu-throttle-increment`, 1 to 99.
-        var incrementPercentage = 10
-        /// The most that is taken, in percent: `max-cpu-throttle`, from the initial share to 99.
-        var maximumPercentage = 99
-        /// Whether further actions take no more than seems needed: `cpu-throttle-tailslow`, which
-        /// the dialect `qemu2015` has not.
-        var isTailSlow = false
-
-        /// Refuses values outside their ranges.
-        ///
-        /// - Throws: `MigrationError` of kind `limit`.
-        func check() throws(MigrationError) {
-            try Self.check(thresholdPercentage, 1...100, "throttle-trigger-threshold")
-            try Self.check(initialPercentage, 1...99, "cpu-throttle-initial")
-            try Self.check(incrementPercentage, 1...99, "cpu-throttle-increment")
-            guard maximumPercentage <= 99, maximumPercentage >= initialPercentage else {
-                throw MigrationError(
-                    .limit,
-                    "max-cpu-throttle is \(maximumPercentage): give cpu-throttle-initial, "
-                        + "\(initialPercentage), to 99")
-            }
-        }
-
-        private static func check(
-            _ value: Int, _ range: ClosedRange<Int>, _ name: String
-        ) throws(MigrationError) {
-            guard range.contains(value) else {
-                throw MigrationError(
-                    .limit,
-                    "\(name) is \(value): give \(range.lowerBound) to \(range.upperBound)")
-            }
-        }
-    }
-
     /// What came of a dirty sync that ended a period.
     struct Period: Equatable, Sendable {
         /// How fast the guest dirtied pages in it: `dirty-pages-rate`.
@@ -63,7 +21,7 @@ struct AutoConverge: Sendable {
     /// A period is longer than this.
     static let periodFloor = Duration.milliseconds(1000)
 
-    private let options: Options
+    private let options: MigrationParameters.AutoConverge
     private let dialect: MigrationDialect
     private var periodStart: Duration?
     private var isFirstPeriod = true
@@ -75,8 +33,11 @@ struct AutoConverge: Sendable {
 
     /// Makes one that has seen nothing.
     ///
-    /// - Precondition: The options pass ``Options/check()``.
-    init(_ options: Options = Options(), dialect: MigrationDialect = .standard) {
+    /// - Precondition: The options pass ``MigrationParameters/AutoConverge/check()``.
+    init(
+        _ options: MigrationParameters.AutoConverge = MigrationParameters.AutoConverge(),
+        dialect: MigrationDialect = .standard
+    ) {
         self.options = options
         self.dialect = dialect
     }
@@ -127,7 +88,7 @@ struct AutoConverge: Sendable {
     private func threshold(_ transferred: UInt64) -> UInt64 {
         guard dialect == .qemu72 else { return transferred / 2 }
         // The quotient and the remainder apart, so that nothing overflows.
-        let share = UInt64(options.thresholdPercentage)
+        let share = UInt64(options.threshold)
         return transferred / 100 * share + transferred % 100 * share / 100
     }
 
@@ -135,10 +96,10 @@ struct AutoConverge: Sendable {
     private mutating func act(_ dirtied: UInt64, _ transferred: UInt64) -> Int? {
         let before = percentage
         if percentage == 0 {
-            percentage = options.initialPercentage
+            percentage = options.initial
         } else {
             percentage = min(
-                percentage + increment(dirtied, transferred), options.maximumPercentage)
+                percentage + increment(dirtied, transferred), options.maximum)
         }
         return percentage == before ? nil : percentage
     }
@@ -148,11 +109,11 @@ struct AutoConverge: Sendable {
     /// The tail is slowed by assuming that a guest dirties in proportion to the time it is given.
     private func increment(_ dirtied: UInt64, _ transferred: UInt64) -> Int {
         guard options.isTailSlow, dialect == .qemu72, dirtied > 0 else {
-            return options.incrementPercentage
+            return options.increment
         }
         let now = 100 - percentage
         let ideal = Double(now) * Double(threshold(transferred)) / Double(dirtied)
-        return max(0, min(options.incrementPercentage, now - Int(ideal)))
+        return max(0, min(options.increment, now - Int(ideal)))
     }
 
     /// So many pages as a rate, in pages a second, counted in whole milliseconds as QEMU does.

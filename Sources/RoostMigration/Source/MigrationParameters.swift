@@ -107,7 +107,7 @@ public struct MigrationParameters: Sendable, Equatable {
     /// - Throws: `MigrationError` of kind `limit`, which names the parameter and its range.
     func check() throws(MigrationError) {
         if let xbzrleCacheByteCount { _ = try PageCache.slotCount(xbzrleCacheByteCount) }
-        try autoConverge?.options.check()
+        try autoConverge?.check()
         guard downtimeLimit >= .zero, downtimeLimit <= .seconds(2000) else {
             throw MigrationError(
                 .limit, "downtime-limit is \(downtimeLimit): give 0 to 2000 seconds")
@@ -122,9 +122,26 @@ public struct MigrationParameters: Sendable, Equatable {
 }
 
 extension MigrationParameters.AutoConverge {
-    var options: AutoConverge.Options {
-        AutoConverge.Options(
-            thresholdPercentage: threshold, initialPercentage: initial,
-            incrementPercentage: increment, maximumPercentage: maximum, isTailSlow: isTailSlow)
+    /// Refuses values outside their ranges.
+    ///
+    /// - Throws: `MigrationError` of kind `limit`.
+    func check() throws(MigrationError) {
+        try Self.check(threshold, 1...100, "throttle-trigger-threshold")
+        try Self.check(initial, 1...99, "cpu-throttle-initial")
+        try Self.check(increment, 1...99, "cpu-throttle-increment")
+        guard maximum <= 99, maximum >= initial else {
+            throw MigrationError(
+                .limit,
+                "max-cpu-throttle is \(maximum): give cpu-throttle-initial, \(initial), to 99")
+        }
+    }
+
+    private static func check(
+        _ value: Int, _ range: ClosedRange<Int>, _ name: String
+    ) throws(MigrationError) {
+        guard range.contains(value) else {
+            throw MigrationError(
+                .limit, "\(name) is \(value): give \(range.lowerBound) to \(range.upperBound)")
+        }
     }
 }

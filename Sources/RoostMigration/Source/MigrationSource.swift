@@ -101,10 +101,7 @@ public final class MigrationSource: Sendable {
         }
         var compressor: PageCompressor?
         if let options = parameters.compression {
-            compressor = try PageCompressor(
-                PageCompressor.Options(
-                    workerCount: options.threads, level: options.level,
-                    waitsForThread: options.waitsForThread))
+            compressor = try PageCompressor(options)
         }
         return SourceEngine(memory, bitmap, deltas, compressor, dialect: parameters.dialect)
     }
@@ -208,23 +205,15 @@ public final class MigrationSource: Sendable {
     ///   time, `guest` when the guest is gone, `cancelled`, or what broke. The guest, if it is
     ///   there, runs on at the source.
     public func run() async throws(MigrationError) -> MigrationStatistics {
-        let outcome: Result<Result<Void, MigrationError>, SystemError> =
-            await withTaskCancellationHandler {
-                do throws(SystemError) {
-                    return .success(
-                        try await DedicatedThread.result(name: "roost-source") {
-                            () throws(MigrationError) in try self.carry()
-                        })
-                } catch {
-                    return .failure(error)
-                }
-            } onCancel: {
-                cancel()
+        let outcome = await withTaskCancellationHandler {
+            await MigrationThread.run("roost-source") { () throws(MigrationError) in
+                try self.carry()
             }
-        switch outcome {
-        case .success(let result): try result.get()
-        case .failure(let error):
-            let failure = MigrationError(.transfer, errno: error.errno, error.description)
+        } onCancel: {
+            cancel()
+        }
+        if case .failure(let failure) = outcome {
+            // What failed on the thread has ended the migration; that there was none has not.
             finish(failure)
             throw failure
         }

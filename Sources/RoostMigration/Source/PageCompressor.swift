@@ -12,18 +12,6 @@ internal import SystemPackage
 ///
 /// Owned by one thread at a time. Nothing is allocated for a page.
 struct PageCompressor: ~Copyable {
-    /// How pages are compressed; each value is checked by `init`.
-    struct Options: Sendable, Equatable {
-        /// How many threads: QEMU's `compress-threads`, 1 to 255.
-        var workerCount = 8
-        /// zlib's level: QEMU's `compress-level`, 0 (none) to 9 (best).
-        var level = 1
-        /// Whether a page waits for a free worker: QEMU's `compress-wait-thread`.
-        ///
-        /// If not, it is the caller's to send as it is.
-        var waitsForThread = true
-    }
-
     /// What became of a page that was given.
     enum Added: Equatable, Sendable {
         /// It will be delivered.
@@ -72,22 +60,24 @@ struct PageCompressor: ~Copyable {
     ///   - starter: What starts the threads.
     /// - Throws: `MigrationError` of kind `limit` when an option lies outside its range,
     ///   `transfer` when there is no memory or a thread cannot be started; no thread is left then.
-    init(_ options: Options, starter: ThreadStarter = .system) throws(MigrationError) {
-        guard (1...255).contains(options.workerCount) else {
+    init(
+        _ options: MigrationParameters.Compression, starter: ThreadStarter = .system
+    ) throws(MigrationError) {
+        guard (1...255).contains(options.threads) else {
             throw MigrationError(
-                .limit, "cannot compress with \(options.workerCount) threads: give 1 to 255")
+                .limit, "cannot compress with \(options.threads) threads: give 1 to 255")
         }
         guard (0...9).contains(options.level) else {
             throw MigrationError(
                 .limit, "cannot compress at level \(options.level): zlib's levels are 0 to 9")
         }
         var work: [@Sendable (CompressionBatch) -> Void] = []
-        for _ in 0..<options.workerCount {
+        for _ in 0..<options.threads {
             let worker = try CompressionWorker(level: options.level)
             work.append { batch in worker.compress(batch) }
         }
         var ring = try BatchRing(
-            workerCount: options.workerCount, batchesPerWorker: PageBatch.perWorker
+            workerCount: options.threads, batchesPerWorker: PageBatch.perWorker
         ) { () throws(MigrationError) in try CompressionBatch() }
         try ring.start(name: "compress", starter: starter, work: work)
         self.init(ring, options.waitsForThread)

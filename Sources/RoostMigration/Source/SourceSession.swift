@@ -65,7 +65,7 @@ struct SourceSession: ~Copyable {
         limiter = RateLimiter(bytesPerSecond: parameters.maximumBytesPerSecond, now: parties.now())
         switchOver = SwitchOver(downtimeLimit: parameters.downtimeLimit)
         convergence = AutoConverge(
-            parameters.autoConverge?.options ?? AutoConverge.Options(),
+            parameters.autoConverge ?? MigrationParameters.AutoConverge(),
             dialect: parameters.dialect)
     }
 

@@ -57,8 +57,8 @@ import Testing
         dialect: MigrationDialect, percentage: Int, dirtied: UInt64, transferred: UInt64,
         isStrike: Bool
     ) {
-        var options = AutoConverge.Options()
-        options.thresholdPercentage = percentage
+        var options = MigrationParameters.AutoConverge()
+        options.threshold = percentage
         var converge = AutoConverge(options, dialect: dialect)
         _ = run(&converge, [(1 << 20, 1 << 40), (dirtied, transferred)])
         #expect(converge.strikes == (isStrike ? 1 : 0))
@@ -81,9 +81,9 @@ import Testing
     }
 
     @Test func `the share is at most the maximum, which is told once`() {
-        var options = AutoConverge.Options()
-        options.initialPercentage = 90
-        options.incrementPercentage = 7
+        var options = MigrationParameters.AutoConverge()
+        options.initial = 90
+        options.increment = 7
         var converge = AutoConverge(options)
         let shares = run(&converge, Array(repeating: Self.bad, count: 9))
         #expect(shares == [nil, nil, 90, nil, 97, nil, 99, nil, nil])
@@ -99,7 +99,7 @@ import Testing
     func `a slow tail takes no more than is needed`(
         dialect: MigrationDialect, dirtied: UInt64, transferred: UInt64, second: Int
     ) {
-        var options = AutoConverge.Options()
+        var options = MigrationParameters.AutoConverge()
         options.isTailSlow = true
         var converge = AutoConverge(options, dialect: dialect)
         let period = (dirtied * 4096, transferred * 4096)
@@ -121,12 +121,12 @@ import Testing
     func `parameters outside their ranges are refused`(
         threshold: Int, initial: Int, increment: Int, maximum: Int
     ) throws {
-        let options = AutoConverge.Options(
-            thresholdPercentage: threshold, initialPercentage: initial,
-            incrementPercentage: increment, maximumPercentage: maximum)
+        let options = MigrationParameters.AutoConverge(
+            threshold: threshold, initial: initial,
+            increment: increment, maximum: maximum)
         let failure = #expect(throws: MigrationError.self) { try options.check() }
         #expect(failure?.kind == .limit)
-        try AutoConverge.Options().check()
+        try MigrationParameters.AutoConverge().check()
     }
 }
 

@@ -8,7 +8,7 @@ import Testing
 
 /// Pages are compressed by threads and come back in order (MIG-5).
 @Suite(.timeLimit(.minutes(2))) struct PageCompressorTests {
-    private typealias Options = PageCompressor.Options
+    private typealias Options = MigrationParameters.Compression
 
     /// Inflates what was delivered.
     private func pages(_ delivered: [Delivered]) throws -> [[UInt8]] {
@@ -38,7 +38,7 @@ import Testing
         var delivered: [Delivered] = []
         do {
             var compressor = try PageCompressor(
-                Options(workerCount: workers), starter: counter.starter)
+                Options(threads: workers), starter: counter.starter)
             for (index, page) in given.enumerated() {
                 let added = compressor.add(
                     unsafe page.span.bytes, block: index % 3, offset: UInt64(index * 4096)
@@ -67,7 +67,7 @@ import Testing
     func `every level makes streams that are whole`(level: Int) throws {
         var random = SeededRandom(seed: 7)
         let text = PageContents.text(using: &random)
-        var compressor = try PageCompressor(Options(workerCount: 1, level: level))
+        var compressor = try PageCompressor(Options(threads: 1, level: level))
         _ = compressor.add(unsafe text.span.bytes, block: 0, offset: 0) { _, _ in }
         var delivered: [Delivered] = []
         compressor.flush { delivered.append(Delivered($0, $1)) }
@@ -78,7 +78,7 @@ import Testing
     @Test func `a page that gets no shorter goes plain`() throws {
         var random = SeededRandom(seed: 7)
         let noise = PageContents.random(using: &random)
-        var compressor = try PageCompressor(Options(workerCount: 1))
+        var compressor = try PageCompressor(Options(threads: 1))
         _ = compressor.add(unsafe noise.span.bytes, block: 2, offset: 8192) { _, _ in }
         var delivered: [Delivered] = []
         compressor.flush { delivered.append(Delivered($0, $1)) }
@@ -92,7 +92,7 @@ import Testing
         let text = PageContents.text(using: &random)
         var live = try MappedRegion.anonymous(byteCount: 4096)
         live.fill(with: text)
-        var compressor = try PageCompressor(Options(workerCount: 1))
+        var compressor = try PageCompressor(Options(threads: 1))
         _ = compressor.add(live.bytes, block: 0, offset: 0) { _, _ in }
         live.fill(with: PageContents.zero)
         var delivered: [Delivered] = []
@@ -110,7 +110,7 @@ import Testing
             }
         }
         var compressor = try PageCompressor(
-            Options(workerCount: 1, waitsForThread: false), starter: starter)
+            Options(threads: 1, waitsForThread: false), starter: starter)
         let page = PageContents.zero
         var accepted = 0
         while compressor.add(
@@ -134,7 +134,7 @@ import Testing
         struct Failure: Error {}
         var random = SeededRandom(seed: 7)
         let page = PageContents.text(using: &random)
-        var compressor = try PageCompressor(Options(workerCount: 2))
+        var compressor = try PageCompressor(Options(threads: 2))
         for index in 0..<40 {
             _ = compressor.add(unsafe page.span.bytes, block: index, offset: 0) { _, _ in
                 Issue.record("nothing can be ready before a batch is full")
@@ -155,7 +155,7 @@ import Testing
     @Test(arguments: [(0, 1), (256, 1), (-1, 1), (1, -1), (1, 10)])
     func `options outside their ranges are refused`(workers: Int, level: Int) {
         let failure = #expect(throws: MigrationError.self) {
-            _ = try PageCompressor(Options(workerCount: workers, level: level))
+            _ = try PageCompressor(Options(threads: workers, level: level))
         }
         #expect(failure?.kind == .limit)
     }
@@ -164,7 +164,7 @@ import Testing
         let counter = ThreadCounter()
         do {
             var compressor = try PageCompressor(
-                Options(workerCount: 255), starter: counter.starter)
+                Options(threads: 255), starter: counter.starter)
             let page = PageContents.zero
             _ = compressor.add(unsafe page.span.bytes, block: 0, offset: 0) { _, _ in }
             compressor.stop()
@@ -177,7 +177,7 @@ import Testing
     func `a thread that cannot be started leaves none behind`(failing: Int) {
         let counter = ThreadCounter(failing: failing)
         let failure = #expect(throws: MigrationError.self) {
-            _ = try PageCompressor(Options(workerCount: 3), starter: counter.starter)
+            _ = try PageCompressor(Options(threads: 3), starter: counter.starter)
         }
         #expect(failure?.kind == .transfer)
         #expect(counter.startedCount == failing)
