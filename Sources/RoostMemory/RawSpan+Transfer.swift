@@ -26,3 +26,36 @@ extension RawSpan {
         }
     }
 }
+
+extension MutableRawSpan {
+    /// Reads as many bytes as it has from a place in a file.
+    ///
+    /// - Parameters:
+    ///   - descriptor: The file.
+    ///   - offset: Where the first byte comes from.
+    /// - Returns: Whether the file reached that far.
+    /// - Throws: `Errno` of pread(2); an interrupted call is repeated.
+    package mutating func readAll(
+        from descriptor: FileDescriptor, at offset: Int64
+    ) throws(Errno) -> Bool {
+        var filled = 0
+        let wanted = byteCount
+        // SAFETY: pread writes the span's own bytes, held exclusively.
+        return try unsafe withUnsafeMutableBytes { bytes throws(Errno) -> Bool in
+            while filled < wanted {
+                let rest = unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[filled...])
+                let result = unsafe pread(
+                    descriptor.rawValue, rest.baseAddress, rest.count, Int(offset) + filled)
+                if result < 0 {
+                    let failure = errno
+                    guard failure == EINTR else { throw Errno(rawValue: failure) }
+                } else if result == 0 {
+                    return false
+                } else {
+                    filled += result
+                }
+            }
+            return true
+        }
+    }
+}

@@ -1,7 +1,7 @@
 internal import CRoost
 internal import Glibc
 internal import Synchronization
-internal import SystemPackage
+package import SystemPackage
 
 /// A socket that others connect to.
 ///
@@ -15,6 +15,10 @@ package final class Listener: Sendable {
     package let endpoint: Endpoint
 
     private let socket: OwnedDescriptor
+
+    /// Readable while a connection waits, for a wait of one's own; then accept with no time given.
+    package var descriptor: FileDescriptor { socket.descriptor }
+
     /// Readable once the listener is stopped, for ever.
     private let stopSignal: OwnedDescriptor
     private let stopped = Atomic<Bool>(false)

@@ -56,6 +56,9 @@ package final class StopSignal: Sendable {
         }
     }
 
+    /// Readable once the signal is raised; for poll(2) only.
+    package var descriptor: FileDescriptor { event.descriptor }
+
     /// What poll(2) waits for.
     fileprivate var wait: pollfd {
         pollfd(fd: event.descriptor.rawValue, events: Int16(POLLIN), revents: 0)

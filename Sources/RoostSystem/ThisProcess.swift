@@ -8,6 +8,15 @@ package enum ThisProcess {
     /// How many processors are online.
     package static var processorCount: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
 
+    /// The path of its program, where /proc tells.
+    package static var program: String? {
+        var bytes = [CChar](repeating: 0, count: Int(PATH_MAX))
+        // SAFETY: readlink writes at most the array's bytes, held exclusively for the call.
+        let count = unsafe readlink("/proc/self/exe", &bytes, bytes.count)
+        let path = bytes.prefix(max(count, 0)).map { UInt8(bitPattern: $0) }
+        return count > 0 ? String(validating: path, as: UTF8.self) : nil
+    }
+
     /// Blocks the calling thread for a while.
     ///
     /// - Parameter time: How long, below a second.

@@ -5,6 +5,8 @@
 #ifndef CROOST_H
 #define CROOST_H
 
+#include "croost_file.h"
+#include "croost_hypervisor.h"
 #include "croost_memory.h"
 #include "croost_process.h"
 #include "croost_socket.h"

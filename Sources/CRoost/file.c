@@ -1,0 +1,76 @@
+#include "croost_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/stat.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int croost_direct_alignment(int descriptor, uint32_t *memory, uint32_t *offset) {
+    struct statx facts;
+    memset(&facts, 0, sizeof facts);
+    if (syscall(SYS_statx, descriptor, "", AT_EMPTY_PATH, STATX_DIOALIGN, &facts) < 0) {
+        return -errno;
+    }
+    if ((facts.stx_mask & STATX_DIOALIGN) == 0) {
+        return -EOPNOTSUPP;
+    }
+    *memory = facts.stx_dio_mem_align;
+    *offset = facts.stx_dio_offset_align;
+    return 0;
+}
+
+int64_t croost_try_sector(int descriptor, int64_t offset) {
+    _Alignas(1024) char memory[1024];
+    ssize_t result = pread(descriptor, memory + 512, 512, offset);
+    return result < 0 ? -errno : result;
+}
+
+int croost_block_device_sizes(
+    int descriptor, uint64_t *byte_count, uint32_t *logical, uint32_t *physical) {
+    int sector = 0;
+    unsigned int medium = 0;
+    if (ioctl(descriptor, BLKGETSIZE64, byte_count) < 0 || ioctl(descriptor, BLKSSZGET, &sector) < 0 ||
+        ioctl(descriptor, BLKPBSZGET, &medium) < 0) {
+        return -errno;
+    }
+    *logical = (uint32_t)sector;
+    *physical = medium;
+    return 0;
+}
+
+int croost_discard_blocks(int descriptor, uint64_t offset, uint64_t byte_count) {
+    uint64_t range[2] = {offset, byte_count};
+    return ioctl(descriptor, BLKDISCARD, range) < 0 ? -errno : 0;
+}
+
+static struct flock bytes(short kind, int64_t offset, int64_t byte_count) {
+    struct flock lock;
+    memset(&lock, 0, sizeof lock);
+    lock.l_type = kind;
+    lock.l_whence = SEEK_SET;
+    lock.l_start = offset;
+    lock.l_len = byte_count;
+    return lock;
+}
+
+int croost_lock_byte(int descriptor, int64_t offset) {
+    struct flock lock = bytes(F_RDLCK, offset, 1);
+    return fcntl(descriptor, F_OFD_SETLK, &lock) < 0 ? -errno : 0;
+}
+
+int croost_unlock_bytes(int descriptor, int64_t offset, int64_t byte_count) {
+    struct flock lock = bytes(F_UNLCK, offset, byte_count);
+    return fcntl(descriptor, F_OFD_SETLK, &lock) < 0 ? -errno : 0;
+}
+
+int croost_is_byte_locked(int descriptor, int64_t offset) {
+    struct flock lock = bytes(F_WRLCK, offset, 1);
+    if (fcntl(descriptor, F_OFD_GETLK, &lock) < 0) {
+        return -errno;
+    }
+    return lock.l_type != F_UNLCK;
+}
