@@ -14,6 +14,9 @@ let settings: [SwiftSetting] = [
 /// RoostMemory vends spans over memory it owns.
 let memorySettings = settings + [.enableExperimentalFeature("Lifetimes")]
 
+/// The rooms whose protocols have noncopyable parts: a domain's mapper, a storage's queue.
+let hypervisorSettings = settings + [.enableExperimentalFeature("SuppressedAssociatedTypes")]
+
 let shimSettings: [CSetting] = [
     .define("_GNU_SOURCE"),
     .enableWarning("all"),
@@ -25,6 +28,7 @@ let package = Package(
     name: "roost",
     products: [
         .library(name: "RoostGuest", targets: ["RoostGuest"]),
+        .library(name: "RoostHypervisor", targets: ["RoostHypervisor"]),
         .library(name: "RoostMemory", targets: ["RoostMemory"]),
         .library(name: "RoostMigration", targets: ["RoostMigration"]),
         .executable(name: "roost", targets: ["roost"]),
@@ -67,6 +71,14 @@ let package = Package(
             ],
             swiftSettings: settings),
         .target(
+            name: "RoostHypervisor",
+            dependencies: [
+                "RoostMemory", "RoostSystem",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: hypervisorSettings),
+        .target(
             name: "RoostMigration",
             dependencies: [
                 "CXxhash", "CZlib", "CZstd", "RoostGuest", "RoostMemory", "RoostSystem",
@@ -84,7 +96,7 @@ let package = Package(
                 .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
-            swiftSettings: settings),
+            swiftSettings: hypervisorSettings),
         .executableTarget(
             name: "roost",
             dependencies: [
@@ -110,6 +122,20 @@ let package = Package(
         .executableTarget(
             name: "guest-program", dependencies: ["RoostGuest", "RoostMemory", "RoostMigration"],
             path: "Tests/GuestProgram", swiftSettings: settings),
+        .executableTarget(
+            name: "hypervisor-client",
+            dependencies: [
+                "RoostHypervisor", "RoostMemory", "RoostSystem",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Tests/HypervisorClient", swiftSettings: hypervisorSettings),
+        .testTarget(
+            name: "RoostHypervisorTests",
+            dependencies: [
+                "hypervisor-client", "RoostHypervisor", "RoostMemory", "RoostSystem", "TestSupport",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: hypervisorSettings),
         .testTarget(
             name: "RoostGuestTests",
             dependencies: [
