@@ -7,14 +7,16 @@ SWIFT ?= swift
 BUILD := -c release --scratch-path .build-release
 TESTS := -c release -Xswiftc -enable-testing --scratch-path .build-test
 
-PACKAGES := binutils ca-certificates debian-archive-keyring gcc gzip libc6-dev libxxhash-dev \
-	libzstd-dev openssl pkg-config qemu-system-x86 util-linux zlib1g-dev zstd
+PACKAGES := binutils ca-certificates debian-archive-keyring e2fsprogs fio gcc gzip libc6-dev \
+	libnbd-bin libnbd-dev liburing-dev libxxhash-dev libzstd-dev nbdkit nbdkit-plugin-dev openssl pkg-config \
+	qemu-system-x86 qemu-utils util-linux xenstore-utils zlib1g-dev zstd
 
 .PHONY: build demo test lint bench fuzz sanitize docs clean packages
 
 build: packages
 	$(SWIFT) build $(BUILD) --product roost
 	$(SWIFT) build $(BUILD) --product stamped-guest
+	$(SWIFT) build $(BUILD) --product RoostNBDKit
 
 demo: packages
 	$(SWIFT) build $(BUILD) --product roost
@@ -26,7 +28,7 @@ test: packages
 	SWIFT="$(SWIFT)" TESTS="$(TESTS)" Tests/run.sh
 
 lint:
-	$(SWIFT) format lint --strict --recursive Package.swift Sources Tests Benchmarks/Package.swift \
+	$(SWIFT) format lint --strict --recursive Package.swift Sources Extras Tests Benchmarks/Package.swift \
 		Benchmarks/Sources Benchmarks/Benchmarks
 
 bench: packages
@@ -40,10 +42,11 @@ fuzz: packages
 sanitize: packages
 	TSAN_OPTIONS="suppressions=$(CURDIR)/Tests/thread-sanitizer.supp" $(SWIFT) test \
 		--no-parallel -c release -Xswiftc -enable-testing --sanitize=thread \
-		--scratch-path .build-sanitize --filter 'RoostGuestTests|RoostMigrationTests|RoostSystemTests'
+		--scratch-path .build-sanitize \
+		--filter 'RoostBlockTests|RoostGuestTests|RoostHypervisorTests|RoostMigrationTests|RoostSystemTests'
 
 docs: packages
-	for target in RoostGuest RoostMemory RoostMigration; do \
+	for target in RoostBlock RoostGuest RoostHypervisor RoostMemory RoostMigration; do \
 		$(SWIFT) package --scratch-path .build-docs generate-documentation --target $$target \
 			--warnings-as-errors || exit 1; \
 	done

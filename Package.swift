@@ -27,10 +27,12 @@ let shimSettings: [CSetting] = [
 let package = Package(
     name: "roost",
     products: [
+        .library(name: "RoostBlock", targets: ["RoostBlock"]),
         .library(name: "RoostGuest", targets: ["RoostGuest"]),
         .library(name: "RoostHypervisor", targets: ["RoostHypervisor"]),
         .library(name: "RoostMemory", targets: ["RoostMemory"]),
         .library(name: "RoostMigration", targets: ["RoostMigration"]),
+        .library(name: "RoostNBDKit", type: .dynamic, targets: ["RoostNBDKit"]),
         .executable(name: "roost", targets: ["roost"]),
         .executable(name: "stamped-guest", targets: ["stamped-guest"]),
     ],
@@ -46,6 +48,8 @@ let package = Package(
     ],
     targets: [
         .target(name: "CRoost", cSettings: shimSettings),
+        .systemLibrary(
+            name: "CUring", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
         .systemLibrary(
             name: "CXxhash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
         .systemLibrary(
@@ -79,6 +83,14 @@ let package = Package(
             ],
             swiftSettings: hypervisorSettings),
         .target(
+            name: "RoostBlock",
+            dependencies: [
+                "CUring", "RoostHypervisor", "RoostMemory", "RoostSystem",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: hypervisorSettings),
+        .target(
             name: "RoostMigration",
             dependencies: [
                 "CXxhash", "CZlib", "CZstd", "RoostGuest", "RoostMemory", "RoostSystem",
@@ -97,6 +109,16 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: hypervisorSettings),
+        .target(
+            name: "CNBDKit", path: "Extras/nbdkit/CNBDKit", cSettings: shimSettings),
+        .target(
+            name: "RoostNBDKit",
+            dependencies: [
+                "CNBDKit", "RoostBlock", "RoostHypervisor", "RoostMemory", "RoostSystem",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Extras/nbdkit/RoostNBDKit", swiftSettings: hypervisorSettings),
         .executableTarget(
             name: "roost",
             dependencies: [
@@ -122,6 +144,14 @@ let package = Package(
         .executableTarget(
             name: "guest-program", dependencies: ["RoostGuest", "RoostMemory", "RoostMigration"],
             path: "Tests/GuestProgram", swiftSettings: settings),
+        .testTarget(
+            name: "RoostBlockTests",
+            dependencies: [
+                "RoostBlock", "RoostHypervisor", "RoostMemory", "RoostSystem", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: hypervisorSettings),
         .executableTarget(
             name: "hypervisor-client",
             dependencies: [

@@ -1,0 +1,140 @@
+internal import Synchronization
+
+/// What the control plane of a frontend knows.
+struct FrontendState {
+    /// The disk as the last backend described it.
+    var geometry: DiskGeometry?
+    var features: FrontendFeatures?
+    /// Whether a backend is connected now.
+    var isConnected = false
+    /// How many connections were lost.
+    var reconnections = 0
+    /// Who waits for the first connection.
+    var waiting: [CheckedContinuation<Result<DiskGeometry, BlockError>, Never>] = []
+    var workers: [FrontendWorker] = []
+    /// What the queues of former connections did.
+    var former = FrontendStatistics()
+    /// Ends the present connection.
+    var close: (@Sendable () -> Void)?
+    /// Whether the caller has closed the disk.
+    var isClosing = false
+    /// Why the disk is out of use.
+    var closed: BlockError?
+}
+
+/// What a frontend is and has done, at one time.
+public struct FrontendSnapshot: Sendable, Equatable {
+    /// Whether a backend is connected.
+    public var isConnected: Bool
+    /// How many connections were lost so far.
+    public var reconnections: Int
+    /// What the backend offers, once one was connected.
+    public var features: FrontendFeatures?
+    /// How many queues there are.
+    public var queueCount: Int
+    /// Pages that are granted now.
+    public var grantCount: Int
+    /// What all queues have done.
+    public var statistics: FrontendStatistics
+}
+
+extension BlockFrontend {
+    /// The disk, once a backend has described it.
+    public var geometry: DiskGeometry? { state.withLock { $0.geometry } }
+
+    /// What the disk is and has done.
+    public func snapshot() -> FrontendSnapshot {
+        state.withLock { state in
+            var statistics = state.former
+            var grants = 0
+            for worker in state.workers {
+                let shown = worker.snapshot
+                statistics += shown.statistics
+                grants += shown.grants
+            }
+            return FrontendSnapshot(
+                isConnected: state.isConnected, reconnections: state.reconnections,
+                features: state.features, queueCount: state.workers.count, grantCount: grants,
+                statistics: statistics)
+        }
+    }
+
+    /// Waits for the first connection to a backend.
+    ///
+    /// - Returns: The disk.
+    /// - Throws: `BlockError` of kind `closed` or `peer` when the disk is out of use.
+    public func waitUntilConnected() async throws(BlockError) -> DiskGeometry {
+        let result: Result<DiskGeometry, BlockError> = await withCheckedContinuation {
+            continuation in
+            let known = state.withLock { state -> Result<DiskGeometry, BlockError>? in
+                if let closed = state.closed { return .failure(closed) }
+                if let geometry = state.geometry { return .success(geometry) }
+                state.waiting.append(continuation)
+                return nil
+            }
+            if let known { continuation.resume(returning: known) }
+        }
+        return try result.get()
+    }
+
+    // MARK: Sessions
+
+    /// Says how the present connection is ended; at once if the caller has closed the disk before.
+    func setClose(_ close: @escaping @Sendable () -> Void) {
+        let isClosing = state.withLock {
+            $0.close = close
+            return $0.isClosing
+        }
+        if isClosing { close() }
+    }
+
+    /// The queues of the present connection.
+    func use(_ workers: [FrontendWorker]) {
+        state.withLock { $0.workers = workers }
+    }
+
+    /// A backend is connected.
+    func connected(_ features: FrontendFeatures) {
+        let waiting = state.withLock { state in
+            state.features = features
+            state.geometry = features.geometry
+            state.isConnected = true
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+        for continuation in waiting {
+            continuation.resume(returning: .success(features.geometry))
+        }
+    }
+
+    /// The disk has another size now.
+    func resized(to sectorCount: UInt64) {
+        state.withLock {
+            $0.geometry?.sectorCount = sectorCount
+            $0.features?.geometry.sectorCount = sectorCount
+        }
+    }
+
+    /// The connection is over; its queues' numbers are kept.
+    func disconnected(_ workers: [FrontendWorker]) {
+        state.withLock { state in
+            for worker in state.workers { state.former += worker.snapshot.statistics }
+            state.former.stuckGrants = 0
+            state.workers = []
+            if state.isConnected { state.reconnections += 1 }
+            state.isConnected = false
+        }
+    }
+
+    /// Takes the disk out of use: whoever waits is told why, and whoever comes.
+    func close(_ error: BlockError) {
+        let waiting = state.withLock { state in
+            state.closed = state.closed ?? error
+            state.isConnected = false
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+        for continuation in waiting { continuation.resume(returning: .failure(error)) }
+        for lane in lanes { lane.close(error) }
+    }
+}
