@@ -10,12 +10,22 @@ public struct HostError: Error, Equatable, Sendable, CustomStringConvertible {
         case connection
         /// The peer is not who it should be, or cannot prove it.
         case verification
-        /// The peer refused our certificate, or to speak TLS 1.3.
+        /// The peer refused our certificate, to speak TLS 1.3, or to do what it was asked.
         case refused
         /// An established connection ended otherwise than by the peer's own closing.
         case interrupted
         /// A guest's program cannot be started, or ended before it should.
         case guest
+        /// A control socket cannot be made or used, or its answer cannot.
+        case control
+        /// Nobody runs what was asked for.
+        case absent
+        /// What was asked for has left its socket behind, and its process is gone.
+        case dead
+        /// What was asked for does not answer in time.
+        case timeout
+        /// A disk cannot be served, connected or attached as it was asked for.
+        case disk
         /// The caller stopped what it was waiting for.
         case cancelled
     }

@@ -1,4 +1,7 @@
 import ArgumentParser
+import RoostBlock
+import RoostHost
+import RoostHypervisor
 import RoostMigration
 import RoostSystem
 
@@ -7,9 +10,9 @@ import RoostSystem
 struct Roost: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "roost",
-        abstract: "The host side of a virtual machine: streams of memory, and live moves.",
+        abstract: "The host side of a virtual machine: disks, streams of memory, and live moves.",
         version: "0.1.0",
-        subcommands: [Stream.self, Migrate.self])
+        subcommands: [Disk.self, Hypervisor.self, Stream.self, Migrate.self])
 
     static func main() async {
         // A peer that hangs up is told by the write that fails.
@@ -22,11 +25,19 @@ struct Roost: AsyncParsableCommand {
             } else {
                 try command.run()
             }
-        } catch let error as MigrationError {
-            // Its sentence may name what a stream or a peer sent.
-            exit(withError: CommandFailure(error.description))
         } catch {
-            exit(withError: error)
+            exit(withError: shown(error))
+        }
+    }
+
+    /// An error as it is printed: the sentence alone, which may name what a stream or a peer sent.
+    private static func shown(_ error: any Error) -> any Error {
+        switch error {
+        case let error as MigrationError: CommandFailure(error.description)
+        case let error as BlockError: CommandFailure(error.description)
+        case let error as HypervisorError: CommandFailure(error.description)
+        case let error as HostError: CommandFailure(error.description)
+        default: error
         }
     }
 }

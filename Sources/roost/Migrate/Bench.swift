@@ -166,8 +166,9 @@ struct BenchGuest: ParsableArguments {
 /// How `roost migrate bench` moves its guest.
 struct BenchMove: ParsableArguments {
     @Option(
-        help: ArgumentHelp("How written pages are found.", valueName: Self.names(TrackerKind.self)),
-        transform: Self.named)
+        help: ArgumentHelp(
+            "How written pages are found.", valueName: Choice.names(TrackerKind.self)),
+        transform: Choice.named)
     var tracker = TrackerKind.automatic
 
     @Option(
@@ -197,8 +198,8 @@ struct BenchMove: ParsableArguments {
     var autoConverge = false
 
     @Option(
-        help: ArgumentHelp("How it is slowed down.", valueName: Self.names(ThrottleKind.self)),
-        transform: Self.named)
+        help: ArgumentHelp("How it is slowed down.", valueName: Choice.names(ThrottleKind.self)),
+        transform: Choice.named)
     var throttle = ThrottleKind.automatic
 
     @Flag(help: "Compare digests of both sides' memory before the guest goes on.")
@@ -207,7 +208,7 @@ struct BenchMove: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Whose rules hold where QEMU's versions differ.",
-            valueName: Self.names(MigrationDialect.self)), transform: Self.named)
+            valueName: Choice.names(MigrationDialect.self)), transform: Choice.named)
     var dialect = MigrationDialect.standard
 
     @Option(help: ArgumentHelp("Give up after so many rounds.", valueName: "n"))
@@ -215,22 +216,6 @@ struct BenchMove: ParsableArguments {
 
     @Option(help: ArgumentHelp("Give up after so many seconds.", valueName: "s"))
     var timeout: Int?
-
-    /// A choice by its name on the command line.
-    @Sendable private static func named<Choice: RawRepresentable & CaseIterable>(
-        _ text: String
-    ) throws -> Choice where Choice.RawValue == String {
-        guard let choice = Choice(rawValue: text) else {
-            throw ValidationError("'\(text)' is none of \(names(Choice.self))")
-        }
-        return choice
-    }
-
-    private static func names<Choice: RawRepresentable & CaseIterable>(
-        _ type: Choice.Type
-    ) -> String where Choice.RawValue == String {
-        Choice.allCases.map(\.rawValue).joined(separator: "|")
-    }
 
     func options() throws -> ProcessMove.Options {
         guard downtime >= 0, (timeout ?? 1) > 0 else {

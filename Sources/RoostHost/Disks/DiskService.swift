@@ -1,0 +1,122 @@
+public import Logging
+
+/// What `roost disk serve` is asked for.
+public struct DiskServiceOptions: Equatable, Sendable {
+    /// Where the disk's contents are.
+    public enum Image: Equatable, Sendable, CustomStringConvertible {
+        /// In a file or block device.
+        case file(String)
+        /// In memory: so many zeros at first, gone with the process.
+        case memory(UInt64)
+
+        /// The image as it is written on the command line, its size in bytes.
+        public var description: String {
+            switch self {
+            case .file(let path): path
+            case .memory(let byteCount): "ram:\(byteCount)"
+            }
+        }
+    }
+
+    /// How the backend reaches a frontend's pages.
+    public enum Mode: String, CaseIterable, Sendable {
+        /// Maps pages once and keeps them, for frontends that offer it.
+        case persistent
+        /// Maps pages for each request.
+        case map
+        /// Has pages copied.
+        case copy
+    }
+
+    /// What becomes of grants past the bound.
+    public enum Overflow: String, CaseIterable, Sendable {
+        /// They are mapped for their request.
+        case map
+        /// Their request fails.
+        case refuse
+    }
+
+    /// The disk's name.
+    public var name: String
+    /// Where its contents are.
+    public var image: Image
+    /// Whether nothing may be written.
+    public var isReadOnly = false
+    /// Whether `feature-persistent` is offered.
+    public var isPersistent = true
+    /// How the frontend's pages are reached.
+    public var mode = Mode.persistent
+    /// The most persistent grants of a queue; `nil` for as many as its ring can name.
+    public var grantLimit: Int?
+    /// What becomes of grants past that.
+    public var overflow = Overflow.map
+    /// The most queues offered; `nil` for one a processor.
+    public var queueLimit: Int?
+    /// Whether the file goes through the page cache instead of direct I/O.
+    public var isBuffered = false
+
+    /// Asks for a disk as usual.
+    ///
+    /// - Parameters:
+    ///   - name: Its name.
+    ///   - image: Where its contents are.
+    public init(name: String, image: Image) {
+        self.name = name
+        self.image = image
+    }
+}
+
+/// The running backend of a disk.
+public protocol DiskEngine: ControlledEngine where Snapshot == DiskSnapshot, Outcome == Void {}
+
+/// Serves a disk under its name, with a control socket.
+public struct DiskService: Sendable {
+    private let options: DiskServiceOptions
+    private let directory: RunDirectory
+    private let logger: Logger
+
+    /// Describes a service.
+    ///
+    /// - Parameters:
+    ///   - options: What is asked for.
+    ///   - directory: Where its control socket goes.
+    ///   - logger: Where to tell what happens.
+    public init(_ options: DiskServiceOptions, in directory: RunDirectory, logger: Logger) {
+        self.options = options
+        self.directory = directory
+        self.logger = logger
+    }
+
+    /// Serves until the task is cancelled, the disk is told to stop or its engine fails.
+    ///
+    /// - Parameters:
+    ///   - engine: Opens the image and makes the backend, once the name is ours.
+    ///   - started: Is told the control socket's path.
+    /// - Throws: `HostError` when another serves a disk of the name, and what the engine throws.
+    public func run(
+        _ engine: @Sendable (DiskServiceOptions) async throws -> any DiskEngine,
+        started: @Sendable (String) -> Void = { _ in }
+    ) async throws {
+        let options = options
+        let run = ControlledRun(
+            try ControlName(.disk, options.name), in: directory, logger: logger)
+        _ = try await run.run {
+            AnyDiskEngine(try await engine(options))
+        } started: { _, path in
+            started(path)
+        }
+    }
+
+    /// An engine whose type is not known.
+    private struct AnyDiskEngine: DiskEngine {
+        let engine: any DiskEngine
+
+        init(_ engine: any DiskEngine) {
+            self.engine = engine
+        }
+
+        func snapshot() async throws -> DiskSnapshot { try await engine.snapshot() }
+
+        func run() async throws { try await engine.run() }
+    }
+}
