@@ -239,6 +239,13 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "Tests/Labs/QEMULabTests", swiftSettings: settings),
+        .testTarget(
+            name: "DiskLabTests",
+            dependencies: [
+                "LabSupport", "RoostMigration", "RoostSystem", "TestSupport",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Tests/Labs/DiskLabTests", swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )

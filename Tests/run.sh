@@ -24,13 +24,15 @@ tests() {
 
 stage "lint" make --no-print-directory lint SWIFT="$swift"
 stage "build" "$swift" build --build-tests "${options[@]}" --quiet
-stage "tests" tests --skip-build --skip QEMULabTests --skip RoostGuestTests
-# These wait for processes of their own, each with a core for itself.
-stage "guests" tests --skip-build --no-parallel --filter RoostGuestTests
+stage "tests" tests --skip-build \
+    --skip 'LabTests|RoostBlockTests|RoostGuestTests|RoostHypervisorTests'
+# These wait for threads and processes of their own, one after another.
+stage "ends" tests --skip-build --no-parallel \
+    --filter 'RoostBlockTests|RoostGuestTests|RoostHypervisorTests'
 stage "lab assets" Tests/Labs/qemu/prepare.sh
 ROOST_BINARY=$("$swift" build "${options[@]}" --show-bin-path)/roost
 export ROOST_BINARY
-stage "labs" tests --skip-build --no-parallel --filter QEMULabTests
+stage "labs" tests --skip-build --no-parallel --filter LabTests
 stage "fuzz" Tests/Fuzz/run.sh -runs=50000
 
 grep -E '^lab .*: [0-9.]+ s$' "$log" || true

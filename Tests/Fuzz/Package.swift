@@ -11,6 +11,8 @@ let package = Package(
         .target(
             name: "RoostFuzz",
             dependencies: [
+                .product(name: "RoostBlock", package: "roost"),
+                .product(name: "RoostHypervisor", package: "roost"),
                 .product(name: "RoostMemory", package: "roost"),
                 .product(name: "RoostMigration", package: "roost"),
             ],

@@ -30,7 +30,7 @@ esac
 
 swift build --package-path "$here" --scratch-path "$build" -c release --product RoostFuzz \
     -Xswiftc -sanitize=fuzzer -Xswiftc -parse-as-library
-swiftc -sanitize=fuzzer -o "$build/fuzz" "$build/release/libRoostFuzz.a" -lz -lzstd
+swiftc -sanitize=fuzzer -o "$build/fuzz" "$build/release/libRoostFuzz.a" -lz -lzstd -luring
 
 # Each seed is given to all entries: the first byte chooses.
 seeds=$build/seeds
@@ -69,6 +69,9 @@ if [ ! -d "$seeds" ]; then
         gzip -dc "$recordings/7.2-q35-stopped.stream.gz" | head -c 3000
     } >"$seeds.new/libvirt" || true
     printf '\2\20\2ab\356\17\1c\375\17\2de' >"$seeds.new/delta"
+    # A request of a disk's ring, a READ of one segment; and a store's WRITE.
+    { printf '\3\0\1' && head -c 110 /dev/zero; } >"$seeds.new/request"
+    printf '\4\30\13\0\0\0\1\0\0\0\0\0\0\0\10\0\0\0data/a\0x' >"$seeds.new/store"
     mv "$seeds.new" "$seeds"
 fi
 

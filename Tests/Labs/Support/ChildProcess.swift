@@ -94,6 +94,14 @@ package final class ChildProcess: Sendable {
     /// The lines so far, of standard output and standard error as they came.
     package var lines: [Line] { shared.state.withLock { $0.lines } }
 
+    /// Its number, once it runs and as long as it is not reaped.
+    package var processID: Int32? {
+        shared.state.withLock { $0.status == nil ? $0.pid : nil }
+    }
+
+    /// Whether the program has ended.
+    package var hasEnded: Bool { shared.state.withLock { $0.status != nil } }
+
     /// Sends a signal, unless the program has ended.
     package func signal(_ number: Int32) { shared.kill(number) }
 

@@ -2,7 +2,8 @@
 # Prepares what the QEMU laboratory needs and Debian does not simply install, in a cache folder:
 #
 #   vmlinuz               Debian 12's kernel for virtual machines
-#   initramfs.cpio.gz     busybox, guest/init and guest/pagewriter.c
+#   modules/              those of its modules that a virtio disk needs, in the order of their numbers
+#   initramfs.cpio.gz     busybox, the modules, guest/init, guest/disk and guest/pagewriter.c
 #   qemu10/               QEMU 10.0 of bookworm-backports; run qemu10/qemu-system-x86_64
 #
 # Usage: prepare.sh [CACHE_DIR]        by default .build-lab at the repository's root
@@ -24,6 +25,7 @@ keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 # The cloud flavour: it boots on q35, pc and microvm, and is a third of the general kernel's package.
 kernelMetapackage=linux-image-cloud-amd64
+kernelModules=(virtio_pci virtio_blk)
 qemuPackages=(qemu-system-x86 qemu-system-common qemu-system-data seabios)
 
 say() { printf 'prepare: %s\n' "$*"; }
@@ -93,7 +95,8 @@ download() {
 # --- the guest
 
 prepareKernel() {
-    [ ! -s "$cache/vmlinuz" ] || return 0
+    # Only modules of the very same package can be loaded.
+    if [ -s "$cache/vmlinuz" ] && [ -d "$cache/modules" ]; then return 0; fi
     needLists
     local package
     package=$(apt-cache "${aptOptions[@]}" depends "$kernelMetapackage" |
@@ -101,13 +104,34 @@ prepareKernel() {
     [ -n "$package" ] || fail "$mirror has no kernel that $kernelMetapackage depends on"
     download "$work/kernel" "$package"
     cp "$work"/kernel/boot/vmlinuz-* "$work/vmlinuz"
+    mkdir "$work/modules"
+    local module
+    for module in "${kernelModules[@]}"; do addModule "$module"; done
+    rm -rf "$cache/modules"
     mv "$work/vmlinuz" "$cache/vmlinuz"
-    say "made vmlinuz from $package"
+    mv "$work/modules" "$cache/modules"
+    say "made vmlinuz and modules from $package"
+}
+
+# addModule NAME: copies a module of the unpacked kernel, after those it depends on, under a name
+# that begins with its number.
+addModule() {
+    local name=$1 file depended
+    for file in "$work"/modules/??-"$name.ko"; do
+        [ ! -e "$file" ] || return 0
+    done
+    file=$(find "$work/kernel" -name "$name.ko")
+    [ -n "$file" ] || fail "the kernel's package has no module $name"
+    for depended in $(tr '\0' '\n' <"$file" | sed -n 's/^depends=//p' | tr ',' ' '); do
+        addModule "$depended"
+    done
+    cp "$file" "$work/modules/$(printf '%02d' "$(find "$work/modules" -type f | wc -l)")-$name.ko"
 }
 
 prepareInitramfs() {
     local image=$cache/initramfs.cpio.gz source newest=
-    for source in "$here/guest/init" "$here/guest/pagewriter.c"; do
+    for source in "$here/guest/init" "$here/guest/disk" "$here/guest/pagewriter.c" \
+        "$cache/modules"; do
         if [ "$source" -nt "$image" ]; then newest=$source; fi
     done
     [ -n "$newest" ] || return 0
@@ -120,12 +144,15 @@ prepareInitramfs() {
     fi
 
     local root=$work/initramfs
-    mkdir -p "$root/bin" "$root/dev" "$root/proc" "$root/sys"
+    mkdir -p "$root/bin" "$root/dev" "$root/lib/modules" "$root/proc" "$root/sys"
     cp "$cache/busybox" "$root/bin/busybox"
+    cp "$cache"/modules/*.ko "$root/lib/modules"
     cp "$here/guest/init" "$root/init"
+    cp "$here/guest/disk" "$root/bin/disk"
     cc -O2 -Wall -Wextra -Werror -static -o "$root/bin/pagewriter" "$here/guest/pagewriter.c" ||
         fail "cannot compile pagewriter.c: gcc and libc6-dev are needed"
     chmod 755 "$root/init" "$root"/bin/*
+    chmod 644 "$root"/lib/modules/*
     # The same sources give the same bytes: fixed times, owners, order, device and inode numbers.
     find "$root" -exec touch -h -d @0 {} +
     (cd "$root" && find . | LC_ALL=C sort |

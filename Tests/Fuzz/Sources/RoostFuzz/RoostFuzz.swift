@@ -1,4 +1,6 @@
 internal import Glibc
+@_spi(Fuzzing) internal import RoostBlock
+@_spi(Fuzzing) internal import RoostHypervisor
 internal import RoostMemory
 internal import RoostMigration
 
@@ -7,6 +9,8 @@ internal import RoostMigration
 ///     0  a stored stream, by way of a file: packing, libvirt's head, reader, loader, tail, report
 ///     1  a stream in pieces, each as long as a byte of its own says, into a guest's own blocks
 ///     2  an XBZRLE delta, or a page to be encoded against another and decoded again
+///     3  a request of a disk's ring in both layouts, and a page of indirect segments, checked
+///     4  a connection of an ordinary domain to a store
 ///
 /// Whatever the bytes are, this returns; what does not hold traps.
 @c(LLVMFuzzerTestOneInput)
@@ -15,10 +19,12 @@ public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     let bytes = unsafe [UInt8](UnsafeBufferPointer(start: start, count: count))
     guard let choice = bytes.first else { return 0 }
     let rest = Array(bytes.dropFirst())
-    switch choice % 3 {
+    switch choice % 5 {
     case 0: fuzzStoredStream(rest)
     case 1: fuzzPieces(rest)
-    default: fuzzDelta(rest)
+    case 2: fuzzDelta(rest)
+    case 3: RequestFuzzing.check(rest)
+    default: StoreFuzzing.check(rest)
     }
     return 0
 }
