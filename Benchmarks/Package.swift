@@ -11,10 +11,14 @@ let settings: [SwiftSetting] = [
     .enableUpcomingFeature("MemberImportVisibility"),
 ]
 
+/// As the rooms have it whose protocols have noncopyable parts.
+let hypervisorSettings = settings + [.enableExperimentalFeature("SuppressedAssociatedTypes")]
+
 let package = Package(
     name: "roost-benchmarks",
     dependencies: [
         .package(name: "roost", path: ".."),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/ordo-one/benchmark", from: "1.38.1", traits: []),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
@@ -27,6 +31,13 @@ let package = Package(
                 .enableWarning("all"), .enableWarning("extra"), .treatAllWarnings(as: .error),
             ],
             linkerSettings: [.linkedLibrary("z")]),
+        // A client of NBD, and the indices of grants of 2012. Needs libnbd (Debian: libnbd-dev).
+        .target(
+            name: "CDiskPeers",
+            cSettings: [
+                .enableWarning("all"), .enableWarning("extra"), .treatAllWarnings(as: .error),
+            ],
+            linkerSettings: [.linkedLibrary("nbd")]),
         // What is measured: one file a subject. `SeededRandom.swift` and `PageContents.swift` are
         // links to the tests' own.
         .target(
@@ -65,6 +76,21 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: settings),
+        // The disk beside NBD servers, many guests at once, and its parts by themselves.
+        // `Program.swift` and `Numbers.swift` are links to those of `source`, `GrantIndex.swift`
+        // to RoostBlock's own, which is internal there.
+        .executableTarget(
+            name: "disk",
+            dependencies: [
+                "CDiskPeers", "CPeers", "Workloads",
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "RoostBlock", package: "roost"),
+                .product(name: "RoostHypervisor", package: "roost"),
+                .product(name: "RoostMemory", package: "roost"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: hypervisorSettings),
         // Each by itself under the harness, for percentiles.
         .executableTarget(
             name: "PageKernels",

@@ -3,8 +3,9 @@
 #
 #     Benchmarks/run.sh [WORD]
 #
-# runs only the comparisons that `ratios WORD` would, and no more. Takes about half an hour
-# and 9 GiB of memory, half of it in /dev/shm. Real QEMUs are those that are installed;
+# runs only the comparisons that `ratios WORD` would, and no more. Takes about three
+# quarters of an hour and 9 GiB of memory, half of it in /dev/shm. Needs libnbd-dev, nbdkit, qemu-nbd
+# and fio besides. Real QEMUs are those that are installed;
 # Tests/Labs/qemu/prepare.sh adds version 10.
 
 set -eu
@@ -14,6 +15,7 @@ swift=${SWIFT:-swift}
 "$swift" build -c release --product ratios --quiet
 "$swift" build -c release --product loader --quiet
 "$swift" build -c release --product source --quiet
+"$swift" build -c release --product disk --quiet
 # The guest that checks itself, where `source` looks for it.
 "$swift" build -c release --product stamped-guest --quiet --package-path .. \
     --scratch-path ../.build-release
@@ -36,6 +38,13 @@ for subject in throughput compression xbzrle tracking slow-down downtime memory;
     echo "source, $subject:"
     echo
     "$binaries/source" "$subject"
+done
+for subject in "peers fio" "guests plot=../docs/disk-guests.svg" index floor memory; do
+    echo
+    echo "disk, $subject:"
+    echo
+    # shellcheck disable=SC2086 # A subject and its options.
+    "$binaries/disk" $subject
 done
 echo
 ./hot-path-check.sh

@@ -1,0 +1,1 @@
+../../../Sources/RoostBlock/Backend/GrantIndex.swift
