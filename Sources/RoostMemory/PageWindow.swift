@@ -52,7 +52,7 @@ public final class PageWindow: Sendable {
     ///
     /// - Parameters:
     ///   - descriptor: The file, which can be closed afterwards. The caller has made sure that it
-    ///     cannot shrink (``FileDescriptor/isSealedAgainstShrinking``) and reaches that far.
+    ///     cannot shrink (`isSealedAgainstShrinking`) and reaches that far.
     ///   - filePage: The first page in the file.
     ///   - count: How many pages.
     ///   - page: Where they go in the window.

@@ -8,7 +8,7 @@ internal import SystemPackage
 ///
 /// Its queues read and write by io_uring, with direct I/O where the file system does it at the
 /// granularity of a sector, else through the page cache (one logged sentence says so). A flush is
-/// fdatasync(2); a discard punches a hole. The image stays locked (``ImageLock``) while the object
+/// fdatasync(2); a discard punches a hole. The image stays locked, as QEMU locks it, while the object
 /// or one of its queues lives. Nobody may make the file shorter meanwhile: reads past its end
 /// fail with `EIO`.
 public final class FileStorage: BlockStorage {

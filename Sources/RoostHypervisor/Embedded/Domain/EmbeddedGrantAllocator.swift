@@ -3,7 +3,7 @@ internal import SystemPackage
 
 /// Grants pages of a sealed memory file to one peer by writes to a table that both map.
 ///
-/// The pages are one segment of the hypervisor's (``GrantTable``), which no other domain gets.
+/// The pages are one segment of the hypervisor's (`GrantTable`), which no other domain gets.
 /// Granting and ending are a few instructions each, and no message.
 public struct EmbeddedGrantAllocator: GrantAllocator, ~Copyable {
     /// Where the pages lie in this process.
