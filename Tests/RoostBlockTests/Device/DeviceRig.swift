@@ -87,3 +87,20 @@ struct ConnectedFrontend {
         return buffer.load(0..<count)
     }
 }
+
+/// A storage that others may only read from now on.
+final class ReadOnlyStorage: BlockStorage {
+    private let storage: MemoryStorage
+    let geometry: DiskGeometry
+
+    init(_ storage: MemoryStorage) {
+        self.storage = storage
+        var geometry = storage.geometry
+        geometry.isReadOnly = true
+        self.geometry = geometry
+    }
+
+    func makeQueue(depth: Int, segmentLimit: Int) throws(BlockError) -> MemoryQueue {
+        try storage.makeQueue(depth: depth, segmentLimit: segmentLimit)
+    }
+}

@@ -53,6 +53,37 @@ struct DeviceTests {
         try await served.close()
     }
 
+    @Test(
+        "BLK-16: sixteen guests at once read what their disk holds, however pages are reached",
+        arguments: [GrantPolicy.always, .never], GrantMode.allCases)
+    func manyGuests(policy: GrantPolicy, mode: GrantMode) async throws {
+        let rig = DeviceRig(try DiskMachine())
+        let storage = try MemoryStorage(byteCount: Self.byteCount)
+        let writer = try await rig.serve(storage)
+        let first = try rig.connect()
+        for block in 0..<64 as Range<UInt64> {
+            try await first.fill(UInt8(block + 1), at: block * 4096, count: 4096)
+        }
+        try await first.close()
+        try await writer.close()
+        // The same bytes, to be read by all.
+        let served = try await rig.serve(ReadOnlyStorage(storage)) { $0.mode = mode }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for _ in 0..<16 {
+                group.addTask {
+                    let guest = try rig.connect { $0.policy = policy }
+                    for block in 0..<64 as Range<UInt64> {
+                        let read = try await guest.bytes(at: block * 4096, count: 4096)
+                        #expect(read == [UInt8](repeating: UInt8(block + 1), count: 4096))
+                    }
+                    try await guest.close()
+                }
+            }
+            try await group.waitForAll()
+        }
+        try await served.close()
+    }
+
     @Test("BLK-10: closing either end leaves no grant claimed, mapped or marked")
     func closing() async throws {
         let rig = DeviceRig(try DiskMachine())
