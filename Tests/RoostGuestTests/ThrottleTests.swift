@@ -42,7 +42,7 @@ struct ThrottleTests {
             throttle.effect.map { $0.throttledPeriods > first.throttledPeriods + 40 } ?? false
         }
         let later = try #require(throttle.effect)
-        #expect(throttled < 0.5)
+        #expect(throttled < 0.35)
         #expect(later.throttledTime > first.throttledTime)
         try throttle.set(percentage: 99)
         try await test.runs()
