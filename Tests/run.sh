@@ -8,7 +8,8 @@ cd "$(dirname "$0")/.."
 swift=${SWIFT:-swift}
 read -r -a options <<<"${TESTS:--c release -Xswiftc -enable-testing --scratch-path .build-test}"
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+# What failed stands at the end as well, where who reads only the last lines finds it.
+trap '[ $? = 0 ] || grep -E "^✘ Test .* recorded an issue" "$log" >&2; rm -f "$log"' EXIT
 
 stage() {
     local name=$1 begin=$SECONDS
