@@ -13,20 +13,6 @@ struct ThrottleTests {
     static let hasVersion1 =
         SmallFile.fileSystemType(of: "/sys/fs/cgroup/cpu") == 0x27_E0EB && getuid() == 0
 
-    /// How much processor time the guest gets of each second now.
-    private func share(
-        _ test: TestGuest, until isEnough: (Duration) throws -> Bool
-    ) async throws -> Double {
-        func ticks() -> UInt64 { test.guest.process.handle.threads().reduce(0) { $0 + $1.ticks } }
-        let before = ticks()
-        let begin = ContinuousClock.now
-        _ = try await poll(TestGuest.limit, "the guest to be throttled") {
-            try isEnough(begin.duration(to: .now)) ? true : nil
-        }
-        let elapsed = begin.duration(to: .now) / .seconds(1)
-        return Double(ticks() - before) / ThreadStatus.ticksPerSecond / elapsed
-    }
-
     @Test(
         "a control group takes the guest's time and gives it back",
         .enabled(if: hasVersion1, "needs root and a hierarchy of version 1 at /sys/fs/cgroup/cpu"))
@@ -37,13 +23,14 @@ struct ThrottleTests {
         #expect(throttle.effect == nil)
         try throttle.set(percentage: 90)
         let first = try #require(throttle.effect)
-        let throttled = try await share(test) { _ in
-            // Enough that the share does not hang on a tick of the clock more or less.
-            throttle.effect.map { $0.throttledPeriods > first.throttledPeriods + 40 } ?? false
+        let later = try await poll(TestGuest.limit, "the kernel to hold the guest back") {
+            throttle.effect.flatMap { $0.throttledPeriods > first.throttledPeriods + 2 ? $0 : nil }
         }
-        let later = try #require(throttle.effect)
-        #expect(throttled < 0.35)
         #expect(later.throttledTime > first.throttledTime)
+        let folder = try #require(throttleFolder(of: test.guest.processID))
+        let quota = try #require(number(in: folder + "/cpu.cfs_quota_us"))
+        let period = try #require(number(in: folder + "/cpu.cfs_period_us"))
+        #expect(quota * 10 <= period * ThisProcess.processorCount)
         try throttle.set(percentage: 99)
         try await test.runs()
         try throttle.set(percentage: 0)
@@ -87,13 +74,24 @@ struct ThrottleTests {
         let test = try await TestGuest(isBusy: true)
         let throttle = try test.guest.throttle(.stopCycle)
         try throttle.set(percentage: 90)
-        // Six cycles of 100 ms: a share is of time, so here time is what is waited for.
-        let throttled = try await share(test) { $0 > .milliseconds(600) }
-        #expect(throttled < 0.35)
+        for _ in 0..<3 {
+            _ = try await poll(TestGuest.limit, "the guest to stand still") {
+                test.guest.process.handle.threads().contains(where: \.isStopped) ? true : nil
+            }
+            try await test.runs()
+        }
         try throttle.set(percentage: 0)
         let isAnyStopped = test.guest.process.handle.threads().contains(where: \.isStopped)
         #expect(!isAnyStopped)
         try await test.runs()
+    }
+
+    @Test(
+        "the stop cycle's pause is to a cycle as the share that is taken",
+        arguments: [(1, 101), (50, 10_000), (90, 90_000), (99, 990_000)])
+    func pauses(percentage: Int, microseconds: Int) {
+        let pause = StopThrottle.pause(taking: percentage)
+        #expect(pause.components.attoseconds / 1_000_000_000_000 == microseconds)
     }
 
     @Test("the stop cycle does not continue a paused guest")
@@ -179,12 +177,22 @@ struct ThrottleTests {
     }
 }
 
-/// Whether a throttle of version 1 has made a control group for a guest of these tests, which are
-/// in the same group as the tests themselves.
-func hasControlGroup(_ guest: Int32) -> Bool {
+/// Whether a throttle of version 1 has made a control group for a guest of these tests.
+func hasControlGroup(_ guest: Int32) -> Bool { throttleFolder(of: guest) != nil }
+
+/// The folder of the control group that a throttle of version 1 has made for a guest of these tests,
+/// which are in the same group as the tests themselves.
+func throttleFolder(of guest: Int32) -> String? {
     let place = ControlGroupPlace(
         version: .first, mounts: SmallFile.text(of: "/proc/self/mountinfo") ?? "",
         membership: SmallFile.text(of: "/proc/self/cgroup") ?? "")
-    guard let place else { return false }
-    return SmallFile.names(in: place.parentFolder).contains("roost-\(guest)")
+    guard let place, SmallFile.names(in: place.parentFolder).contains("roost-\(guest)") else {
+        return nil
+    }
+    return "\(place.parentFolder)/roost-\(guest)"
+}
+
+/// The number that a small file holds.
+func number(in path: String) -> Int? {
+    SmallFile.text(of: path).flatMap { Int($0.split(separator: "\n").first ?? "") }
 }

@@ -70,6 +70,14 @@ public final class StopThrottle: Throttle {
         return cycle
     }
 
+    /// How long the guest stands still after each ``runningTime``.
+    ///
+    /// - Parameter percentage: What is taken, 1 to 99.
+    /// - Returns: 99 times as long for 99, as long for 50.
+    static func pause(taking percentage: Int) -> Duration {
+        runningTime * percentage / (100 - percentage)
+    }
+
     private static func run(_ cycle: Cycle, _ process: GuestProcess) {
         while !cycle.stopping.wait(within: runningTime) {
             let percentage = cycle.percentage.load(ordering: .relaxed)
@@ -78,8 +86,7 @@ public final class StopThrottle: Throttle {
             } catch {
                 return  // The guest has ended, or nobody would continue it.
             }
-            let pause = runningTime * percentage / (100 - max(percentage, 1))
-            _ = cycle.stopping.wait(within: pause)
+            _ = cycle.stopping.wait(within: pause(taking: percentage))
             process.letGo(.throttle)
         }
     }
