@@ -75,7 +75,11 @@ public final class EmbeddedAttachment: Sendable {
     /// The guest's domain on a hypervisor that is there.
     private func living() async throws(HypervisorError) -> EmbeddedDomain {
         if let domain = present.withLock({ $0 }), !domain.isLost { return domain }
-        present.withLock { $0 = nil }
+        // What is left of a half-lost one would keep the disk from its successor.
+        present.withLock {
+            $0?.disconnect()
+            $0 = nil
+        }
         let domain: EmbeddedDomain
         if let program {
             domain = try await HypervisorLauncher.connect(

@@ -19,8 +19,9 @@ public final class EmbeddedDomain: HypervisorDomain {
 
     /// Whether the hypervisor is gone; nothing that it gave works again.
     ///
-    /// Memory that is mapped stays readable and writable until it is let go.
-    public var isLost: Bool { control.isLost }
+    /// Memory that is mapped stays readable and writable until it is let go. Of the two connections
+    /// that end with the hypervisor either may be the first to notice.
+    public var isLost: Bool { control.isLost || store.isLost }
 
     /// Readable once the hypervisor is gone, for the poll(2) of a thread; never to be read.
     public var lossDescriptor: FileDescriptor { control.lossDescriptor }
@@ -138,7 +139,9 @@ public final class EmbeddedDomain: HypervisorDomain {
     /// - Returns: The mapper, which holds the domain.
     /// - Throws: `HypervisorError` of kind `system` or `lost`.
     public func makeMapper(of granter: DomainID) throws(HypervisorError) -> EmbeddedGrantMapper {
-        guard !isLost else { throw ControlConnection.lost("map grants of domain \(granter)") }
+        guard !control.isLost else {
+            throw ControlConnection.lost("map grants of domain \(granter)")
+        }
         return try EmbeddedGrantMapper.make(on: self, of: granter)
     }
 

@@ -64,14 +64,16 @@ public struct EmbeddedEventChannel: EventChannel, ~Copyable {
     ///   who had is gone, `lost` when the hypervisor is.
     public borrowing func notify() throws(HypervisorError) {
         let state = page.loadAcquiring(at: DomainPage.offset(of: port))
-        guard state == DomainPage.PortState.bound.rawValue, !domain.isLost else {
+        guard state == DomainPage.PortState.bound.rawValue, !domain.control.isLost else {
             throw refusal()
         }
         peer.signal()
     }
 
     private borrowing func refusal() -> HypervisorError {
-        guard !domain.isLost else { return ControlConnection.lost("notify by port \(port)") }
+        guard !domain.control.isLost else {
+            return ControlConnection.lost("notify by port \(port)")
+        }
         return HypervisorError(
             .eventChannel, errno: .socketNotConnected,
             "cannot notify by port \(port): nobody is bound to it; wait for the peer to come back")
