@@ -83,6 +83,20 @@ extension BlockError {
         }
     }
 
+    /// Makes event descriptors.
+    ///
+    /// - Throws: `BlockError` of kind `system`.
+    static func makingEvents<Result: ~Copyable>(
+        _ body: () throws(Errno) -> Result
+    ) throws(BlockError) -> Result {
+        do throws(Errno) {
+            return try body()
+        } catch {
+            throw BlockError(
+                .system, errno: error, "cannot make an event descriptor: \(error); raise ulimit -n")
+        }
+    }
+
     /// Runs what fails for want of memory.
     ///
     /// - Throws: `BlockError` of kind `system`, with the same sentence.

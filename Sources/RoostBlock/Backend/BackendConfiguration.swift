@@ -14,7 +14,7 @@ public enum GrantMode: String, Sendable, CaseIterable {
 /// What becomes of a grant that finds no room among the persistent ones.
 public enum GrantOverflow: String, Sendable, CaseIterable {
     /// It is mapped for its request only.
-    case mapOnce
+    case mapOnce = "map"
     /// Its request fails.
     case refuse
 }

@@ -129,7 +129,7 @@ where
     ) throws(BlockError) -> BackendQueue {
         let pages = WindowPages(configuration)
         precondition(references.count == configuration.layout.pageCount)
-        let window = try memory { () throws(MemoryError) in
+        let window = try BlockError.allocating { () throws(MemoryError) in
             let window = try PageWindow(pageCount: pages.pageCount)
             try window.mapAnonymous(count: 1, at: pages.privatePage)
             if configuration.mode == .copy {
@@ -138,17 +138,17 @@ where
             }
             return window
         }
-        let persistent = try memory { () throws(MemoryError) in
+        let persistent = try BlockError.allocating { () throws(MemoryError) in
             try PersistentGrants.make(
                 window: window, firstPage: pages.firstPersistentPage,
                 limit: pages.persistentLimit, requestLimit: pages.segmentLimit,
                 ceiling: shared.ceiling)
         }
-        let tables = try memory { () throws(MemoryError) in
+        let tables = try BlockError.allocating { () throws(MemoryError) in
             try SegmentTables.make(
                 requestCount: pages.slotCount, segmentLimit: pages.segmentLimit)
         }
-        let inFlight = try memory { () throws(MemoryError) in
+        let inFlight = try BlockError.allocating { () throws(MemoryError) in
             try InFlightTable.make(count: pages.slotCount)
         }
         let ringMapping: GrantMapping
@@ -171,17 +171,6 @@ where
         return BackendQueue(
             configuration, shared, window, pages, ring, ringMapping, mapper, channel, storage,
             inFlight, persistent, tables)
-    }
-
-    private static func memory<Part: ~Copyable>(
-        _ make: () throws(MemoryError) -> Part
-    ) throws(BlockError) -> Part {
-        do throws(MemoryError) {
-            return try make()
-        } catch {
-            throw BlockError(
-                .system, errno: error.errno, "cannot make the tables of a ring's queue: \(error)")
-        }
     }
 }
 

@@ -232,9 +232,9 @@ struct BackendSession<Domain: HypervisorDomain, Disk: BlockStorage> {
 
     /// Ends the queues; nothing of the frontend stays mapped.
     private mutating func disconnect() async {
-        device.use([], nil, nil)
         for worker in workers { worker.stop.raise() }
         for thread in threads { await thread.value }
+        device.use([], nil, nil)
         workers = []
         threads = []
         backend.release(device)

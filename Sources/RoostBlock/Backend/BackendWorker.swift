@@ -13,7 +13,7 @@ final class BackendWorker: Sendable {
 
     init(_ configuration: BackendConfiguration) throws(BlockError) {
         self.configuration = configuration
-        stop = try StopSignal.orBlockError()
+        stop = try BlockError.makingEvents { () throws(Errno) in try StopSignal() }
     }
 
     /// What a thread needs to know.
@@ -65,19 +65,5 @@ final class BackendWorker: Sendable {
                     + "than there are slots; it is served no more")
         }
         return left
-    }
-}
-
-extension StopSignal {
-    /// Makes a signal.
-    ///
-    /// - Throws: `BlockError` of kind `system`.
-    static func orBlockError() throws(BlockError) -> StopSignal {
-        do throws(Errno) {
-            return try StopSignal()
-        } catch {
-            throw BlockError(
-                .system, errno: error, "cannot make an event descriptor: \(error); raise ulimit -n")
-        }
     }
 }

@@ -92,43 +92,19 @@ public struct DiskRegistry<Tools: Store>: Sendable {
             guard let backend = try await server(of: node, in: transaction) else { return nil }
             var device = try BlockDeviceNodes(number, of: guest, servedBy: backend)
             device.parameters = name
-            try await write(
-                device.frontendEntries, to: device.frontendPath, device.frontendPermissions,
-                in: transaction)
-            try await write(
-                device.backendEntries, to: device.backendPath, device.backendPermissions,
-                in: transaction)
+            try await remove(device, in: transaction)
+            try await store.write(device, in: transaction)
             return device
         }
     }
 
-    private func write(
-        _ entries: [StoreEntry], to folder: String, _ permissions: StorePermissions,
-        in transaction: StoreTransaction
+    private func remove(
+        _ device: BlockDeviceNodes, in transaction: StoreTransaction
     ) async throws(HypervisorError) {
-        let path = try StorePath(folder)
-        if try await store.exists(path, in: transaction) {
+        for folder in [device.frontendPath, device.backendPath] {
+            let path = try StorePath(folder)
+            guard try await store.exists(path, in: transaction) else { continue }
             try await store.remove(path, in: transaction)
-        }
-        try await store.makeDirectory(path, in: transaction)
-        try await store.setPermissions(permissions, of: path, in: transaction)
-        for entry in entries {
-            try await store.writeString(
-                entry.value, to: try StorePath("\(path)/\(entry.key)"), in: transaction)
-        }
-    }
-
-    /// Removes the nodes of a device at both ends, in one transaction.
-    ///
-    /// - Parameter device: As ``attach(_:as:to:)`` gave it.
-    /// - Throws: `HypervisorError` as the store does.
-    public func detach(_ device: BlockDeviceNodes) async throws(HypervisorError) {
-        try await store.transaction { (transaction) throws(HypervisorError) in
-            for folder in [device.frontendPath, device.backendPath] {
-                let path = try StorePath(folder)
-                guard try await store.exists(path, in: transaction) else { continue }
-                try await store.remove(path, in: transaction)
-            }
         }
     }
 }

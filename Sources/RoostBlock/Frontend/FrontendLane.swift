@@ -60,7 +60,7 @@ final class FrontendLane: Sendable {
             state.incoming.append(
                 Submission(
                     operation: operation, sector: sector, byteCount: byteCount,
-                    token: tag | UInt64(place), pieces: slices.map(\.piece)))
+                    token: tag | UInt64(place), slices: slices))
             defer { state.sleeper = nil }
             return .taken(state.sleeper)
         }

@@ -41,11 +41,12 @@ extension FrontendQueue where Allocator: ~Copyable, Channel: ~Copyable {
         case .read: return .read
         case .write: return .write
         case .flush:
-            return features.canFlush ? .flush : features.canWriteBarriers ? .writeBarrier : nil
+            return features.geometry.canFlush
+                ? .flush : features.canWriteBarriers ? .writeBarrier : nil
         case .barrier: return features.canWriteBarriers ? .writeBarrier : nil
-        case .discard: return features.canDiscard ? .discard : nil
+        case .discard: return features.geometry.canDiscard ? .discard : nil
         case .secureDiscard:
-            return features.canDiscard && features.canDiscardSecurely ? .discard : nil
+            return features.geometry.canDiscard && features.canDiscardSecurely ? .discard : nil
         }
     }
 

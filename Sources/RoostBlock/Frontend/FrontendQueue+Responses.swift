@@ -106,14 +106,14 @@ extension FrontendQueue where Allocator: ~Copyable, Channel: ~Copyable {
         switch operation {
         case .flush:
             // So there is no cache, and what was written is where it stays.
-            if features?.canFlush == true {
-                features?.canFlush = false
+            if features?.geometry.canFlush == true {
+                features?.geometry.canFlush = false
             } else {
                 features?.canWriteBarriers = false
             }
             entry.status = DiskStatus.done.rawValue
         case .barrier: features?.canWriteBarriers = false
-        case .discard: features?.canDiscard = false
+        case .discard: features?.geometry.canDiscard = false
         case .secureDiscard: features?.canDiscardSecurely = false
         case .read, .write: break
         }

@@ -241,8 +241,9 @@ struct FrontendSession<Domain: HypervisorDomain> {
         } catch {
             return BlockError(.handshake, error.description)
         }
-        for worker in workers { worker.connect(features) }
+        // Before a queue can answer anybody, so that what the disk refuses is refused from then on.
         disk.connected(features)
+        for worker in workers { worker.connect(features) }
         let rings = published.map { "\($0.ringReferences[0])" }.joined(separator: ", ")
         let ports = published.map { "\($0.port)" }.joined(separator: ", ")
         disk.options.logger.info(
@@ -262,9 +263,9 @@ struct FrontendSession<Domain: HypervisorDomain> {
 
     /// Ends the queues; what had no answer is put back into the lanes.
     private mutating func disconnect() async {
-        disk.disconnected(workers)
         for worker in workers { worker.stop.raise() }
         for thread in threads { await thread.value }
+        disk.disconnected()
         workers = []
         threads = []
         published = []
@@ -281,8 +282,8 @@ extension FrontendFeatures {
                 physicalSectorByteCount: Int(features.physicalSectorByteCount),
                 isReadOnly: features.info.contains(.readOnly), canFlush: features.canFlush,
                 canDiscard: features.discard != nil),
-            indirectSegmentLimit: offer.maximumIndirectSegments, canFlush: features.canFlush,
-            canWriteBarriers: features.canBarrier, canDiscard: features.discard != nil,
+            indirectSegmentLimit: offer.maximumIndirectSegments,
+            canWriteBarriers: features.canBarrier,
             canDiscardSecurely: features.discard?.isSecure ?? false,
             isPersistent: features.isPersistent)
     }

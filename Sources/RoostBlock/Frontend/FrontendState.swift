@@ -3,14 +3,15 @@ internal import Synchronization
 /// What the control plane of a frontend knows.
 struct FrontendState {
     /// The disk as the last backend described it.
-    var geometry: DiskGeometry?
     var features: FrontendFeatures?
+    var geometry: DiskGeometry? { features?.geometry }
     /// Whether a backend is connected now.
     var isConnected = false
     /// How many connections were lost.
     var reconnections = 0
-    /// Who waits for the first connection.
-    var waiting: [CheckedContinuation<Result<DiskGeometry, BlockError>, Never>] = []
+    /// Who is told what the disk is.
+    var observers: [Int: AsyncStream<DiskGeometry>.Continuation] = [:]
+    var nextObserver = 0
     var workers: [FrontendWorker] = []
     /// What the queues of former connections did.
     var former = FrontendStatistics()
@@ -64,17 +65,33 @@ extension BlockFrontend {
     /// - Returns: The disk.
     /// - Throws: `BlockError` of kind `closed` or `peer` when the disk is out of use.
     public func waitUntilConnected() async throws(BlockError) -> DiskGeometry {
-        let result: Result<DiskGeometry, BlockError> = await withCheckedContinuation {
-            continuation in
-            let known = state.withLock { state -> Result<DiskGeometry, BlockError>? in
-                if let closed = state.closed { return .failure(closed) }
-                if let geometry = state.geometry { return .success(geometry) }
-                state.waiting.append(continuation)
-                return nil
-            }
-            if let known { continuation.resume(returning: known) }
+        for await geometry in geometries() { return geometry }
+        throw state.withLock { $0.closed }
+            ?? BlockError(.closed, "the wait for a connection was ended")
+    }
+
+    /// What the disk is: now, if that is known, and whenever a backend says it anew.
+    ///
+    /// - Returns: A sequence that ends when the disk is out of use; of what comes while nobody takes
+    ///   it the last is kept.
+    public func geometries() -> AsyncStream<DiskGeometry> {
+        let (stream, continuation) = AsyncStream<DiskGeometry>.makeStream(
+            bufferingPolicy: .bufferingNewest(1))
+        let number = state.withLock { state -> Int? in
+            if let geometry = state.geometry { continuation.yield(geometry) }
+            guard state.closed == nil else { return nil }
+            state.nextObserver += 1
+            state.observers[state.nextObserver] = continuation
+            return state.nextObserver
         }
-        return try result.get()
+        guard let number else {
+            continuation.finish()
+            return stream
+        }
+        continuation.onTermination = { [weak self] _ in
+            self?.state.withLock { _ = $0.observers.removeValue(forKey: number) }
+        }
+        return stream
     }
 
     // MARK: Sessions
@@ -95,28 +112,26 @@ extension BlockFrontend {
 
     /// A backend is connected.
     func connected(_ features: FrontendFeatures) {
-        let waiting = state.withLock { state in
+        let observers = state.withLock { state in
             state.features = features
-            state.geometry = features.geometry
             state.isConnected = true
-            defer { state.waiting = [] }
-            return state.waiting
+            return state.observers.values
         }
-        for continuation in waiting {
-            continuation.resume(returning: .success(features.geometry))
-        }
+        for observer in observers { observer.yield(features.geometry) }
     }
 
     /// The disk has another size now.
     func resized(to sectorCount: UInt64) {
-        state.withLock {
-            $0.geometry?.sectorCount = sectorCount
-            $0.features?.geometry.sectorCount = sectorCount
+        let (geometry, observers) = state.withLock { state in
+            state.features?.geometry.sectorCount = sectorCount
+            return (state.geometry, state.observers.values)
         }
+        guard let geometry else { return }
+        for observer in observers { observer.yield(geometry) }
     }
 
     /// The connection is over; its queues' numbers are kept.
-    func disconnected(_ workers: [FrontendWorker]) {
+    func disconnected() {
         state.withLock { state in
             for worker in state.workers { state.former += worker.snapshot.statistics }
             state.former.stuckGrants = 0
@@ -128,13 +143,12 @@ extension BlockFrontend {
 
     /// Takes the disk out of use: whoever waits is told why, and whoever comes.
     func close(_ error: BlockError) {
-        let waiting = state.withLock { state in
+        let observers = state.withLock { state in
             state.closed = state.closed ?? error
             state.isConnected = false
-            defer { state.waiting = [] }
-            return state.waiting
+            return state.observers.values
         }
-        for continuation in waiting { continuation.resume(returning: .failure(error)) }
+        for observer in observers { observer.finish() }
         for lane in lanes { lane.close(error) }
     }
 }

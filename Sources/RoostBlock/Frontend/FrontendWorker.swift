@@ -26,13 +26,8 @@ final class FrontendWorker: Sendable {
     private let state = Mutex(State())
 
     init() throws(BlockError) {
-        do throws(Errno) {
-            stop = try StopSignal()
-            wake = try EventCounter.make()
-        } catch {
-            throw BlockError(
-                .system, errno: error, "cannot make an event descriptor: \(error); raise ulimit -n")
-        }
+        stop = try BlockError.makingEvents { () throws(Errno) in try StopSignal() }
+        wake = try BlockError.makingEvents { () throws(Errno) in try EventCounter.make() }
     }
 
     /// Lets the queue issue requests: the backend is connected, or offers something else.

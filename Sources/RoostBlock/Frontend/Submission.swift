@@ -24,6 +24,20 @@ struct Submission: Sendable {
         pieceCount = pieces.count
     }
 
+    /// A caller's request, whose bytes are in buffers.
+    init(
+        operation: DiskOperation, sector: UInt64, byteCount: UInt64, token: UInt64,
+        slices: [BlockBufferSlice]
+    ) {
+        self.operation = operation
+        self.sector = sector
+        self.byteCount = byteCount
+        self.token = token
+        first = slices.first?.piece ?? BufferPiece(offset: 0, byteCount: 0)
+        others = slices.count > 1 ? slices.dropFirst().map(\.piece) : []
+        pieceCount = slices.count
+    }
+
     /// One of the places of its bytes.
     borrowing func piece(_ number: Int) -> BufferPiece {
         number == 0 ? first : others[number - 1]

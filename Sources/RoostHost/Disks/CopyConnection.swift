@@ -103,12 +103,7 @@ extension FrontendOptions {
         queueCount = options.queueCount
         ringPageOrder = options.ringPageOrder
         segmentLimit = options.segmentLimit
-        policy =
-            switch options.policy {
-            case .always: .always
-            case .negotiated: .negotiated
-            case .never: .never
-            }
+        policy = options.policy
         self.logger = logger
     }
 }

@@ -1,4 +1,5 @@
 public import Logging
+public import RoostBlock
 internal import RoostSystem
 
 /// What `roost disk connect` is asked for.
@@ -13,22 +14,12 @@ public struct DiskConnectionOptions: Equatable, Sendable {
         case copyFrom(file: String)
     }
 
-    /// How the frontend grants its pages.
-    public enum Policy: String, CaseIterable, Sendable {
-        /// Once, whatever the backend does.
-        case always
-        /// Once if both ends offer it, else for each request.
-        case negotiated
-        /// For each request.
-        case never
-    }
-
     /// The disk's name.
     public var disk: String
     /// Who uses it.
     public var consumer: Consumer
     /// How pages are granted.
-    public var policy = Policy.always
+    public var policy = GrantPolicy.always
     /// The most queues; the backend may offer fewer.
     public var queueCount = 1
     /// The ring's size, as a power of two of pages.

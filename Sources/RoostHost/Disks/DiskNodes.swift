@@ -123,12 +123,7 @@ public struct DiskNodes: Sendable {
                 let state = try StorePath("\(path)/state")
                 if try await store.exists(state, in: transaction) { return path }
             }
-            try await write(
-                nodes.frontendEntries, below: nodes.frontendPath, nodes.frontendPermissions,
-                to: store, transaction)
-            try await write(
-                nodes.backendEntries, below: nodes.backendPath, nodes.backendPermissions,
-                to: store, transaction)
+            try await store.write(nodes, in: transaction)
             return nil
         }
         guard let taken else { return }
@@ -136,20 +131,6 @@ public struct DiskNodes: Sendable {
             .disk, path: taken,
             "cannot attach \(disk) as \(deviceName): domain \(device.frontend) has such a device "
                 + "(\(taken)); choose another --device, or detach it")
-    }
-
-    private func write(
-        _ entries: [StoreEntry], below path: String, _ permissions: StorePermissions,
-        to store: some Store, _ transaction: StoreTransaction
-    ) async throws(HypervisorError) {
-        let folder = try StorePath(path)
-        try await store.makeDirectory(folder, in: transaction)
-        // The folder's permissions go on to what is made in it.
-        try await store.setPermissions(permissions, of: folder, in: transaction)
-        for entry in entries {
-            try await store.writeString(
-                entry.value, to: try StorePath("\(path)/\(entry.key)"), in: transaction)
-        }
     }
 
     /// Asks the backend to let the device go, waits until it has, and removes the nodes.

@@ -1,55 +1,22 @@
 public import Logging
+public import RoostBlock
 
 /// What `roost disk serve` is asked for.
 public struct DiskServiceOptions: Equatable, Sendable {
-    /// Where the disk's contents are.
-    public enum Image: Equatable, Sendable, CustomStringConvertible {
-        /// In a file or block device.
-        case file(String)
-        /// In memory: so many zeros at first, gone with the process.
-        case memory(UInt64)
-
-        /// The image as it is written on the command line, its size in bytes.
-        public var description: String {
-            switch self {
-            case .file(let path): path
-            case .memory(let byteCount): "ram:\(byteCount)"
-            }
-        }
-    }
-
-    /// How the backend reaches a frontend's pages.
-    public enum Mode: String, CaseIterable, Sendable {
-        /// Maps pages once and keeps them, for frontends that offer it.
-        case persistent
-        /// Maps pages for each request.
-        case map
-        /// Has pages copied.
-        case copy
-    }
-
-    /// What becomes of grants past the bound.
-    public enum Overflow: String, CaseIterable, Sendable {
-        /// They are mapped for their request.
-        case map
-        /// Their request fails.
-        case refuse
-    }
-
     /// The disk's name.
     public var name: String
     /// Where its contents are.
-    public var image: Image
+    public var image: DiskImage
     /// Whether nothing may be written.
     public var isReadOnly = false
     /// Whether `feature-persistent` is offered.
     public var isPersistent = true
     /// How the frontend's pages are reached.
-    public var mode = Mode.persistent
+    public var mode = GrantMode.persistent
     /// The most persistent grants of a queue; `nil` for as many as its ring can name.
     public var grantLimit: Int?
     /// What becomes of grants past that.
-    public var overflow = Overflow.map
+    public var overflow = GrantOverflow.mapOnce
     /// The most queues offered; `nil` for one a processor.
     public var queueLimit: Int?
     /// Whether the file goes through the page cache instead of direct I/O.
@@ -60,7 +27,7 @@ public struct DiskServiceOptions: Equatable, Sendable {
     /// - Parameters:
     ///   - name: Its name.
     ///   - image: Where its contents are.
-    public init(name: String, image: Image) {
+    public init(name: String, image: DiskImage) {
         self.name = name
         self.image = image
     }

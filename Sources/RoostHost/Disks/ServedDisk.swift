@@ -67,13 +67,8 @@ final class ServedDisk<Storage: BlockStorage>: DiskEngine {
     private func backendOptions() throws(BlockError) -> BackendOptions {
         var backend = BackendOptions()
         backend.logger = logger
-        backend.mode =
-            switch options.mode {
-            case .persistent: options.isPersistent ? .persistent : .copy
-            case .map: .map
-            case .copy: .copy
-            }
-        backend.overflow = options.overflow == .refuse ? .refuse : .mapOnce
+        backend.mode = options.mode == .persistent && !options.isPersistent ? .copy : options.mode
+        backend.overflow = options.overflow
         backend.persistentLimit = options.grantLimit
         backend.queueLimit = options.queueLimit ?? ThisProcess.processorCount
         return backend

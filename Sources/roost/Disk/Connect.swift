@@ -1,4 +1,5 @@
 import ArgumentParser
+import RoostBlock
 import RoostHost
 
 extension Disk {
@@ -30,9 +31,9 @@ extension Disk {
         @Option(
             help: ArgumentHelp(
                 "How pages are granted: once, once if the disk offers it, for each request.",
-                valueName: Choice.names(DiskConnectionOptions.Policy.self)),
+                valueName: Choice.names(GrantPolicy.self)),
             transform: Choice.named)
-        var policy = DiskConnectionOptions.Policy.always
+        var policy = GrantPolicy.always
 
         @Option(help: ArgumentHelp("The most queues.", valueName: "n"))
         var queues = 1

@@ -1,4 +1,5 @@
 import ArgumentParser
+import RoostBlock
 import RoostHost
 
 extension Disk {
@@ -17,7 +18,7 @@ extension Disk {
             help: ArgumentHelp(
                 "The disk's contents: a file or block device, or ram: and a size such as ram:1G.",
                 valueName: "file|ram:SIZE"), transform: Self.image)
-        var image: DiskServiceOptions.Image
+        var image: DiskImage
 
         @Option(help: ArgumentHelp("The disk's name, unique on this host.", valueName: "name"))
         var name: String
@@ -31,8 +32,8 @@ extension Disk {
         @Option(
             help: ArgumentHelp(
                 "How guests' pages are reached.",
-                valueName: Choice.names(DiskServiceOptions.Mode.self)), transform: Choice.named)
-        var mode = DiskServiceOptions.Mode.persistent
+                valueName: Choice.names(GrantMode.self)), transform: Choice.named)
+        var mode = GrantMode.persistent
 
         @Option(
             help: ArgumentHelp(
@@ -43,9 +44,9 @@ extension Disk {
         @Option(
             help: ArgumentHelp(
                 "What becomes of pages past that.",
-                valueName: Choice.names(DiskServiceOptions.Overflow.self)),
+                valueName: Choice.names(GrantOverflow.self)),
             transform: Choice.named)
-        var overflow = DiskServiceOptions.Overflow.map
+        var overflow = GrantOverflow.mapOnce
 
         @Option(
             help: ArgumentHelp(
@@ -88,20 +89,12 @@ extension Disk {
             Console.note("disk \(name): no longer served")
         }
 
-        @Sendable private static func image(_ text: String) throws -> DiskServiceOptions.Image {
-            guard text.hasPrefix("ram:") else {
-                guard !text.isEmpty else {
-                    throw ValidationError("an image needs a path: give a file, or ram:SIZE")
-                }
-                return .file(text)
+        @Sendable private static func image(_ text: String) throws -> DiskImage {
+            do throws(BlockError) {
+                return try DiskImage(text)
+            } catch {
+                throw ValidationError(error.description)
             }
-            guard let size = ByteCount(argument: String(text.dropFirst(4))),
-                size.bytes > 0, size.bytes % 4096 == 0, size.bytes <= 1 << 46
-            else {
-                throw ValidationError(
-                    "'\(text)' is no size of memory: give a multiple of 4096, such as ram:512M")
-            }
-            return .memory(size.bytes)
         }
     }
 }

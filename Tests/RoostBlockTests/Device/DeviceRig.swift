@@ -29,14 +29,42 @@ struct DeviceRig {
             })
     }
 
-    /// Connects a frontend, which runs until it is closed.
+    /// A connection to the store with all privileges.
+    func tools() async throws -> StoreClient {
+        try await StoreClient.connect(path: machine.location.storePath)
+    }
+
+    /// A frontend's folder in the store, once it has a domain.
+    func path(of guest: ConnectedFrontend) throws -> String {
+        let domain = try #require(guest.attachment.domain)
+        return "/local/domain/\(domain)/device/vbd/51712"
+    }
+
+    /// Waits until a frontend has published its rings, and its backend has not connected yet.
+    func waitUntilInitialised(_ guest: ConnectedFrontend) async throws {
+        let tools = try await tools()
+        let wanted = "\(XenbusState.initialised.rawValue)"
+        for await _ in try await tools.watch(try StorePath("/local/domain"))
+        where guest.attachment.domain != nil {
+            let state = try StorePath("\(path(of: guest))/state")
+            if try await tools.readString(state) == wanted { return }
+        }
+    }
+
+    /// Connects a frontend, which runs until it is closed, and tells of its domain whenever it has
+    /// attached.
     func connect(
+        reporting report: AsyncStream<EmbeddedDomain>.Continuation? = nil,
         _ change: (inout FrontendOptions) -> Void = { _ in }
     ) throws -> ConnectedFrontend {
         var options = FrontendOptions()
         change(&options)
         let attachment = EmbeddedAttachment(name, at: machine.location)
-        let frontend = try BlockFrontend(options) { try await attachment.attach() }
+        let frontend = try BlockFrontend(options) {
+            let attached = try await attachment.attach()
+            report?.yield(attached.domain)
+            return attached
+        }
         return ConnectedFrontend(
             frontend: frontend, attachment: attachment, task: Task { try await frontend.run() })
     }

@@ -108,12 +108,14 @@ struct DeviceTests {
         try FileHandle(forWritingTo: folder).truncate(atOffset: Self.byteCount)
         let rig = DeviceRig(try DiskMachine())
         let guest = try rig.connect { $0.queueCount = 2 }
+        let (written, report) = AsyncStream<Void>.makeStream()
         let writes = Task {
             for round in 0..<40 as Range<UInt8> {
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     for place in 0..<16 as Range<UInt64> {
                         group.addTask {
                             try await guest.fill(round, at: place * 65_536, count: 65_536)
+                            report.yield()
                         }
                     }
                     try await group.waitForAll()
@@ -124,10 +126,7 @@ struct DeviceTests {
         let storage = try FileStorage(path: folder.path, log: BackendOptions().logger)
         for _ in 0..<4 {
             let served = try await rig.serve(storage)
-            let before = guest.frontend.snapshot().statistics.writes
-            while guest.frontend.snapshot().statistics.writes < before + 100 {
-                try await Task.sleep(for: .milliseconds(1))
-            }
+            for await _ in written.prefix(100) {}
             await served.kill()
         }
         let served = try await rig.serve(storage)
@@ -168,6 +167,25 @@ struct DeviceTests {
         withExtendedLifetime(first) {}
     }
 
+    @Test("BLK-11: a store that ends before its hypervisor costs callers a delay")
+    func storeEnds() async throws {
+        let rig = DeviceRig(try DiskMachine())
+        let served = try await rig.serve(try MemoryStorage(byteCount: Self.byteCount))
+        let (domains, attached) = AsyncStream<EmbeddedDomain>.makeStream()
+        let guest = try rig.connect(reporting: attached)
+        var attachments = domains.makeAsyncIterator()
+        for round in 1...3 as ClosedRange<UInt8> {
+            let domain = try #require(await attachments.next())
+            try await guest.fill(round, at: 0, count: 4096)
+            domain.store.close()
+            #expect(domain.isLost)
+            let read = try await guest.bytes(at: 0, count: 4096)
+            #expect(read == [UInt8](repeating: round, count: 4096))
+        }
+        try await guest.close()
+        try await served.close()
+    }
+
     @Test("a disk that can be written is one guest's at a time; the next is served when it is free")
     func oneWriter() async throws {
         let rig = DeviceRig(try DiskMachine())
@@ -176,9 +194,7 @@ struct DeviceTests {
         try await first.fill(1, at: 0, count: 4096)
         let second = try rig.connect()
         let read = Task { try await second.bytes(at: 0, count: 4096) }
-        while served.backend.snapshot().count < 2 {
-            try await Task.sleep(for: .milliseconds(1))
-        }
+        try await rig.waitUntilInitialised(second)
         try await first.fill(2, at: 0, count: 4096)
         #expect(!second.frontend.snapshot().isConnected)
         try await first.close()
@@ -193,14 +209,14 @@ struct DeviceTests {
         let served = try await rig.serve(try MemoryStorage(byteCount: Self.byteCount))
         let guest = try rig.connect()
         try await guest.fill(5, at: 8192, count: 4096)
-        let tools = try await StoreClient.connect(path: rig.machine.location.storePath)
+        let tools = try await rig.tools()
         let device = try #require(served.backend.snapshot().first)
+        let changes = try await tools.watch(try StorePath("\(rig.path(of: guest))/state"))
         try await tools.setPermissions(
             StorePermissions(owner: served.domain.id),
             of: try StorePath("\(device.nodes)/state"), in: nil)
-        while guest.frontend.snapshot().reconnections == 0 {
-            try await Task.sleep(for: .milliseconds(1))
-        }
+        // It writes its nodes anew once it has given up the connection.
+        for await _ in changes where guest.frontend.snapshot().reconnections > 0 { break }
         let read = try await guest.bytes(at: 8192, count: 4096)
         #expect(read == [UInt8](repeating: 5, count: 4096))
         try await guest.close()
@@ -241,16 +257,15 @@ struct DeviceTests {
         try await served.close()
     }
 
-    @Test("a disk that grows is seen by its guest while it runs")
+    @Test("a disk that changes its size is seen by its guest while it runs")
     func resize() async throws {
         let rig = DeviceRig(try DiskMachine())
         let served = try await rig.serve(try MemoryStorage(byteCount: Self.byteCount))
         let guest = try rig.connect()
         _ = try await guest.frontend.waitUntilConnected()
         served.backend.resize(to: Self.byteCount / 1024)
-        while guest.frontend.geometry?.byteCount != Self.byteCount / 2 {
-            try await Task.sleep(for: .milliseconds(1))
-        }
+        for await geometry in guest.frontend.geometries()
+        where geometry.byteCount == Self.byteCount / 2 { break }
         await #expect(throws: BlockError.self) {
             try await guest.fill(1, at: Self.byteCount / 2, count: 512)
         }

@@ -66,8 +66,8 @@ struct FrontendRig: ~Copyable {
         FrontendFeatures(
             geometry: DiskGeometry(
                 sectorCount: UInt64(ScriptedBackend.diskByteCount / sectorByteCount)),
-            indirectSegmentLimit: indirectSegmentLimit, canFlush: true, canWriteBarriers: true,
-            canDiscard: true, canDiscardSecurely: true, isPersistent: isPersistent)
+            indirectSegmentLimit: indirectSegmentLimit, canWriteBarriers: true,
+            canDiscardSecurely: true, isPersistent: isPersistent)
     }
 
     func buffer(_ byteCount: Int) throws -> BlockBuffer {

@@ -159,3 +159,36 @@ public struct BlockDeviceNodes: Equatable, Sendable {
         script = keys.value("script")
     }
 }
+
+extension Store {
+    /// Writes the nodes of a device at both ends, with their permissions.
+    ///
+    /// - Parameters:
+    ///   - device: The device; what stands in its folders stays unless it is written.
+    ///   - transaction: In which transaction: a driver is to see all or nothing.
+    /// - Throws: `HypervisorError` as `write` does.
+    public func write(
+        _ device: BlockDeviceNodes, in transaction: StoreTransaction
+    ) async throws(HypervisorError) {
+        try await write(
+            device.frontendEntries, below: device.frontendPath, device.frontendPermissions,
+            in: transaction)
+        try await write(
+            device.backendEntries, below: device.backendPath, device.backendPermissions,
+            in: transaction)
+    }
+
+    private func write(
+        _ entries: [StoreEntry], below path: String, _ permissions: StorePermissions,
+        in transaction: StoreTransaction
+    ) async throws(HypervisorError) {
+        let folder = try StorePath(path)
+        try await makeDirectory(folder, in: transaction)
+        // The folder's permissions go on to what is made in it.
+        try await setPermissions(permissions, of: folder, in: transaction)
+        for entry in entries {
+            try await writeString(
+                entry.value, to: try StorePath("\(path)/\(entry.key)"), in: transaction)
+        }
+    }
+}
