@@ -1,5 +1,4 @@
 internal import Glibc
-internal import SystemPackage
 
 /// A fixed number of plain values in memory of their own, zero until written.
 ///
@@ -20,21 +19,8 @@ public struct FixedArray<Element: BitwiseCopyable & Sendable>: ~Copyable, @unche
     /// - Parameter count: How many elements, at least 0.
     /// - Throws: `MemoryError` of kind `mapping` when there is no memory.
     public init(count: Int) throws(MemoryError) {
-        precondition(count >= 0)
-        let (wanted, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Element>.stride)
-        let byteCount = max(wanted, 1)
-        let mapped = unsafe mmap(
-            nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-            0)
-        guard !overflow, let base = unsafe mapped, Int(bitPattern: base) != -1 else {
-            let reason = overflow ? Errno.noMemory : Errno(rawValue: errno)
-            throw MemoryError(
-                .mapping, errno: reason, "cannot get memory for \(count) entries: \(reason)")
-        }
-        // SAFETY: fresh zero pages, which are a value of any plain type made of integers.
-        unsafe self.base = base.bindMemory(to: Element.self, capacity: count)
+        (unsafe base, byteCount) = try unsafe mapZeros(of: Element.self, count: count)
         self.count = count
-        self.byteCount = byteCount
     }
 
     /// An element.

@@ -5,11 +5,14 @@
 #ifndef CROOST_H
 #define CROOST_H
 
+#include "croost_bits.h"
 #include "croost_file.h"
 #include "croost_hypervisor.h"
 #include "croost_memory.h"
+#include "croost_network.h"
 #include "croost_process.h"
 #include "croost_socket.h"
+#include "croost_tap.h"
 #include "croost_thread.h"
 #include "croost_tracking.h"
 
