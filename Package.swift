@@ -33,6 +33,7 @@ let package = Package(
         .library(name: "RoostMemory", targets: ["RoostMemory"]),
         .library(name: "RoostMigration", targets: ["RoostMigration"]),
         .library(name: "RoostNBDKit", type: .dynamic, targets: ["RoostNBDKit"]),
+        .library(name: "RoostRouter", targets: ["RoostRouter"]),
         .executable(name: "roost", targets: ["roost"]),
         .executable(name: "stamped-guest", targets: ["stamped-guest"]),
     ],
@@ -97,6 +98,14 @@ let package = Package(
             name: "RoostMigration",
             dependencies: [
                 "CXxhash", "CZlib", "CZstd", "RoostGuest", "RoostMemory", "RoostSystem",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: settings),
+        .target(
+            name: "RoostRouter",
+            dependencies: [
+                "CRoost", "RoostMemory", "RoostSystem",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
@@ -207,6 +216,14 @@ let package = Package(
             dependencies: [
                 "RoostMemory", "RoostMigration", "RoostSystem", "StreamSupport", "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            resources: [.copy("Fixtures")],
+            swiftSettings: settings),
+        .testTarget(
+            name: "RoostRouterTests",
+            dependencies: [
+                "RoostMemory", "RoostRouter", "RoostSystem", "TestSupport",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             resources: [.copy("Fixtures")],

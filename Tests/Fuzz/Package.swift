@@ -15,6 +15,7 @@ let package = Package(
                 .product(name: "RoostHypervisor", package: "roost"),
                 .product(name: "RoostMemory", package: "roost"),
                 .product(name: "RoostMigration", package: "roost"),
+                .product(name: "RoostRouter", package: "roost"),
             ],
             swiftSettings: [
                 .strictMemorySafety(),

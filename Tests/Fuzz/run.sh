@@ -1,11 +1,11 @@
 #!/bin/bash
-# Builds the fuzzer of the stream's parsers and runs it.
+# Builds the fuzzer of the parsers and runs it.
 #
 # Usage: run.sh SECONDS | -runs=N      further arguments go to libFuzzer as they are
 #
-# The seeds are the recorded streams, cut to a length at which thousands run each second, and every
-# input that once failed (`crashes/`). A new failure is written to `crashes/` and ends the run with
-# another status than 0: keep it there, with the fix.
+# The seeds are the recorded streams, cut to a length at which thousands run each second, the
+# captured packets, and every input that once failed (`crashes/`). A new failure is written to
+# `crashes/` and ends the run with another status than 0: keep it there, with the fix.
 #
 # BUILD_DIR is where it is built and where its corpus grows, by default .build beside this file.
 
@@ -14,6 +14,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=${BUILD_DIR:-$here/.build}
 recordings=$here/../RoostMigrationTests/Fixtures/streams
+captures=$here/../RoostRouterTests/Fixtures/captures
 
 [ $# -ge 1 ] || {
     printf 'usage: run.sh SECONDS | -runs=N [libFuzzer argument...]\n' >&2
@@ -72,6 +73,19 @@ if [ ! -d "$seeds" ]; then
     # A request of a disk's ring, a READ of one segment; and a store's WRITE.
     { printf '\3\0\1' && head -c 110 /dev/zero; } >"$seeds.new/request"
     printf '\4\30\13\0\0\0\1\0\0\0\0\0\0\0\10\0\0\0data/a\0x' >"$seeds.new/store"
+    # Each captured frame: a file's head has 24 bytes, each frame's 16 with its length at the ninth.
+    for capture in "$captures"/*.pcap; do
+        size=$(stat -c %s "$capture")
+        offset=24
+        while [ "$offset" -lt "$size" ]; do
+            length=$(od -An -tu4 -j "$((offset + 8))" -N 4 "$capture" | tr -d ' ')
+            {
+                printf '\5'
+                tail -c "+$((offset + 17))" "$capture" | head -c "$length"
+            } >"$seeds.new/$(basename "$capture" .pcap)-$offset" || true
+            offset=$((offset + 16 + length))
+        done
+    done
     mv "$seeds.new" "$seeds"
 fi
 

@@ -3,6 +3,7 @@ internal import Glibc
 @_spi(Fuzzing) internal import RoostHypervisor
 internal import RoostMemory
 internal import RoostMigration
+@_spi(Fuzzing) internal import RoostRouter
 
 /// libFuzzer's entry: the first byte says what the others are given to.
 ///
@@ -11,6 +12,7 @@ internal import RoostMigration
 ///     2  an XBZRLE delta, or a page to be encoded against another and decoded again
 ///     3  a request of a disk's ring in both layouts, and a page of indirect segments, checked
 ///     4  a connection of an ordinary domain to a store
+///     5  a frame: read in every way, forwarded, fragmented, answered with errors, described
 ///
 /// Whatever the bytes are, this returns; what does not hold traps.
 @c(LLVMFuzzerTestOneInput)
@@ -19,12 +21,13 @@ public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     let bytes = unsafe [UInt8](UnsafeBufferPointer(start: start, count: count))
     guard let choice = bytes.first else { return 0 }
     let rest = Array(bytes.dropFirst())
-    switch choice % 5 {
+    switch choice % 6 {
     case 0: fuzzStoredStream(rest)
     case 1: fuzzPieces(rest)
     case 2: fuzzDelta(rest)
     case 3: RequestFuzzing.check(rest)
-    default: StoreFuzzing.check(rest)
+    case 4: StoreFuzzing.check(rest)
+    default: PacketFuzzing.check(rest)
     }
     return 0
 }
