@@ -1,0 +1,36 @@
+/// Which learned state is to be forgotten: what matches all that is given.
+public struct FlushSelector: Equatable, Sendable {
+    /// Of the namespace of this name.
+    public var namespace: String?
+    /// Of destinations in this prefix.
+    public var prefix: IPPrefix?
+    /// Of what is reached by this next hop.
+    public var nextHop: IPAddress?
+
+    /// Selects everything.
+    public init() {}
+}
+
+/// How much was forgotten.
+public struct FlushResult: Equatable, Sendable {
+    /// Exceptions of single destinations.
+    public var exceptions: Int
+    /// Neighbours.
+    public var neighbours: Int
+
+    /// Counts what was forgotten.
+    public init(exceptions: Int, neighbours: Int) {
+        self.exceptions = exceptions
+        self.neighbours = neighbours
+    }
+}
+
+/// What may be done to a port by hand.
+public enum PortChange: String, CaseIterable, Sendable {
+    /// Frames pass again.
+    case up
+    /// No frames pass, and what was learned through the port is forgotten.
+    case down
+    /// It is taken from the router for good.
+    case remove
+}
