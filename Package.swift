@@ -46,6 +46,7 @@ let package = Package(
         .package(
             url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1",
             traits: []),
+        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
         .package(
             url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"),
@@ -113,7 +114,8 @@ let package = Package(
         .target(
             name: "RoostHost",
             dependencies: [
-                "RoostBlock", "RoostHypervisor", "RoostMemory", "RoostMigration", "RoostSystem",
+                "RoostBlock", "RoostHypervisor", "RoostMemory", "RoostMigration", "RoostRouter",
+                "RoostSystem",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
@@ -124,6 +126,7 @@ let package = Package(
                 .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "TOMLKit", package: "TOMLKit"),
             ],
             swiftSettings: hypervisorSettings),
         .target(
@@ -139,7 +142,8 @@ let package = Package(
         .executableTarget(
             name: "roost",
             dependencies: [
-                "RoostBlock", "RoostHost", "RoostHypervisor", "RoostMigration", "RoostSystem",
+                "RoostBlock", "RoostHost", "RoostHypervisor", "RoostMigration", "RoostRouter",
+                "RoostSystem",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
@@ -195,7 +199,7 @@ let package = Package(
         .testTarget(
             name: "RoostHostTests",
             dependencies: [
-                "RoostHost", "RoostHypervisor", "TestSupport",
+                "RoostHost", "RoostHypervisor", "RoostRouter", "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "SystemPackage", package: "swift-system"),

@@ -26,6 +26,10 @@ public struct HostError: Error, Equatable, Sendable, CustomStringConvertible {
         case timeout
         /// A disk cannot be served, connected or attached as it was asked for.
         case disk
+        /// A configuration file cannot be read, or asks for what cannot be.
+        case configuration
+        /// A router cannot be run as it was asked for.
+        case network
         /// The caller stopped what it was waiting for.
         case cancelled
     }

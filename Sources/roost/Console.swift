@@ -39,6 +39,13 @@ enum Console {
         print(String(decoding: try encoder.encode(value), as: UTF8.self))
     }
 
+    /// A value as JSON in one line, keys sorted.
+    static func jsonLine(_ value: some Encodable) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(value), as: UTF8.self)
+    }
+
     /// A number of bytes as people read it: three digits and a binary unit.
     static func bytes(_ count: UInt64) -> String {
         var value = Double(count)

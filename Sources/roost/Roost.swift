@@ -3,6 +3,7 @@ import RoostBlock
 import RoostHost
 import RoostHypervisor
 import RoostMigration
+import RoostRouter
 import RoostSystem
 
 /// The program: parses, wires and prints; what it runs lives in the engines.
@@ -10,9 +11,9 @@ import RoostSystem
 struct Roost: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "roost",
-        abstract: "The host side of a virtual machine: disks, streams of memory, and live moves.",
+        abstract: "The host side of a virtual machine: disks, packets, and live moves of memory.",
         version: "0.1.0",
-        subcommands: [Disk.self, Hypervisor.self, Stream.self, Migrate.self])
+        subcommands: [Disk.self, Net.self, Hypervisor.self, Stream.self, Migrate.self])
 
     static func main() async {
         // A peer that hangs up is told by the write that fails.
@@ -37,6 +38,7 @@ struct Roost: AsyncParsableCommand {
         case let error as BlockError: CommandFailure(error.description)
         case let error as HypervisorError: CommandFailure(error.description)
         case let error as HostError: CommandFailure(error.description)
+        case let error as RouterError: CommandFailure(error.description)
         default: error
         }
     }

@@ -8,6 +8,8 @@ public struct ControlName: Hashable, Sendable {
         case frontend
         /// The embedded hypervisor.
         case hypervisor
+        /// A router.
+        case net
     }
 
     /// The most bytes of a name: with the folder's path it has to fit a socket's 107.

@@ -16,6 +16,19 @@ public protocol ControlledEngine: Sendable {
     /// A cancelled engine returns or throws `CancellationError`; what else it throws, such as that
     /// its last writes could not be made durable, is told.
     func run() async throws -> Outcome
+
+    /// What its control socket can be asked to do besides `stop`.
+    ///
+    /// - Parameter engine: The engine; throws what to answer while there is none.
+    /// - Returns: The commands, each with a name of its own.
+    static func commands(_ engine: @escaping @Sendable () throws -> Self) -> [ControlCommand]
+}
+
+extension ControlledEngine {
+    /// Nothing.
+    public static func commands(
+        _ engine: @escaping @Sendable () throws -> Self
+    ) -> [ControlCommand] { [] }
 }
 
 /// Runs an engine behind a control socket of its name.
@@ -53,14 +66,16 @@ public struct ControlledRun: Sendable {
     ) async throws -> Engine.Outcome? {
         let (stops, stop) = AsyncStream.makeStream(of: Void.self)
         let place = Place<Engine>()
+        let engine: @Sendable () throws -> Engine = { [name] in
+            guard let engine = place.engine.withLock({ $0 }) else {
+                throw ControlRefusal("\(name) is being started: ask again")
+            }
+            return engine
+        }
         let server = try await ControlServer(
-            name, in: directory, logger: logger, commands: [.stop { stop.yield() }],
-            snapshot: { [name] in
-                guard let engine = place.engine.withLock({ $0 }) else {
-                    throw ControlRefusal("\(name) is being started: ask again")
-                }
-                return try await engine.snapshot()
-            })
+            name, in: directory, logger: logger,
+            commands: [.stop { stop.yield() }] + Engine.commands(engine),
+            snapshot: { try await engine().snapshot() })
         return try await withThrowingTaskGroup(of: Ended<Engine.Outcome>.self) { group in
             group.addTask {
                 await server.run()

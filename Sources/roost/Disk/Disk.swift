@@ -49,10 +49,12 @@ enum Checked {
             "\(option) is \(value): give a number from \(range.lowerBound) to \(range.upperBound)")
     }
 
-    /// Refuses a name that no disk can have.
-    static func name(_ name: String) throws(ValidationError) {
+    /// Refuses a name that nothing of a kind can have.
+    static func name(
+        _ name: String, _ kind: ControlName.Kind = .disk
+    ) throws(ValidationError) {
         do throws(HostError) {
-            _ = try ControlName(.disk, name)
+            _ = try ControlName(kind, name)
         } catch {
             throw ValidationError(error.description)
         }
