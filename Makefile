@@ -7,9 +7,10 @@ SWIFT ?= swift
 BUILD := -c release --scratch-path .build-release
 TESTS := -c release -Xswiftc -enable-testing --scratch-path .build-test
 
-PACKAGES := binutils ca-certificates debian-archive-keyring e2fsprogs fio gcc gzip libc6-dev \
-	libnbd-bin libnbd-dev liburing-dev libxxhash-dev libzstd-dev nbdkit nbdkit-plugin-dev openssl pkg-config \
-	qemu-system-x86 qemu-utils util-linux xenstore-utils zlib1g-dev zstd
+PACKAGES := binutils ca-certificates debian-archive-keyring e2fsprogs fio gcc gzip iperf3 iproute2 \
+	iputils-ping iputils-tracepath libc6-dev libnbd-bin libnbd-dev liburing-dev libxxhash-dev libzstd-dev nbdkit \
+	nbdkit-plugin-dev openssl pkg-config procps qemu-system-x86 qemu-utils tcpdump traceroute util-linux \
+	xenstore-utils zlib1g-dev zstd
 
 .PHONY: build demo test lint bench fuzz sanitize docs clean packages
 
@@ -43,10 +44,10 @@ sanitize: packages
 	TSAN_OPTIONS="suppressions=$(CURDIR)/Tests/thread-sanitizer.supp" $(SWIFT) test \
 		--no-parallel -c release -Xswiftc -enable-testing --sanitize=thread \
 		--scratch-path .build-sanitize \
-		--filter 'RoostBlockTests|RoostGuestTests|RoostHypervisorTests|RoostMigrationTests|RoostSystemTests'
+		--filter 'RoostBlockTests|RoostGuestTests|RoostHypervisorTests|RoostMigrationTests|RoostRouterTests|RoostSystemTests'
 
 docs: packages
-	for target in RoostBlock RoostGuest RoostHypervisor RoostMemory RoostMigration; do \
+	for target in RoostBlock RoostGuest RoostHypervisor RoostMemory RoostMigration RoostRouter; do \
 		$(SWIFT) package --scratch-path .build-docs generate-documentation --target $$target \
 			--warnings-as-errors || exit 1; \
 	done

@@ -267,6 +267,13 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "Tests/Labs/DiskLabTests", swiftSettings: settings),
+        .testTarget(
+            name: "NetworkLabTests",
+            dependencies: [
+                "LabSupport", "RoostMigration", "RoostSystem",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Tests/Labs/NetworkLabTests", swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )
