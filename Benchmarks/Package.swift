@@ -91,6 +91,33 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: hypervisorSettings),
+        // Lookups of longest prefixes beside DPDK's tables, which `lookup-peers.sh` builds and this
+        // loads. `SeededRandom.swift`, `Numbers.swift` and `Failure.swift` are links.
+        .target(
+            name: "CLookupPeers",
+            cSettings: [
+                .enableWarning("all"), .enableWarning("extra"), .treatAllWarnings(as: .error),
+            ]),
+        .executableTarget(
+            name: "lookups",
+            dependencies: [
+                "CLookupPeers", .product(name: "RoostRouter", package: "roost"),
+            ],
+            swiftSettings: settings),
+        // The classic garbage list, and reference counts in C.
+        .target(
+            name: "CDestinationPeers",
+            cSettings: [
+                .define("_GNU_SOURCE"), .enableWarning("all"), .enableWarning("extra"),
+                .treatAllWarnings(as: .error),
+            ]),
+        // Destination entries: references, the collector, what packets see of it.
+        .executableTarget(
+            name: "destinations",
+            dependencies: [
+                "CDestinationPeers", .product(name: "RoostRouter", package: "roost"),
+            ],
+            swiftSettings: settings),
         // Each by itself under the harness, for percentiles.
         .executableTarget(
             name: "PageKernels",

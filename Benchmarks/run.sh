@@ -3,9 +3,9 @@
 #
 #     Benchmarks/run.sh [WORD]
 #
-# runs only the comparisons that `ratios WORD` would, and no more. Takes about three
-# quarters of an hour and 9 GiB of memory, half of it in /dev/shm. Needs libnbd-dev, nbdkit, qemu-nbd
-# and fio besides. Real QEMUs are those that are installed;
+# runs only the comparisons that `ratios WORD` would, and no more. Takes about an
+# hour and 9 GiB of memory, half of it in /dev/shm. Needs libnbd-dev, nbdkit, qemu-nbd
+# and fio besides, and libdpdk-dev for the peers of lookups. Real QEMUs are those that are installed;
 # Tests/Labs/qemu/prepare.sh adds version 10.
 
 set -eu
@@ -16,6 +16,9 @@ swift=${SWIFT:-swift}
 "$swift" build -c release --product loader --quiet
 "$swift" build -c release --product source --quiet
 "$swift" build -c release --product disk --quiet
+"$swift" build -c release --product router --quiet
+"$swift" build -c release --product destinations --quiet
+"$swift" build -c release --product lookups --quiet
 # The guest that checks itself, where `source` looks for it.
 "$swift" build -c release --product stamped-guest --quiet --package-path .. \
     --scratch-path ../.build-release
@@ -45,6 +48,29 @@ for subject in "peers fio" "guests plot=../docs/disk-guests.svg" index floor mem
     echo
     # shellcheck disable=SC2086 # A subject and its options.
     "$binaries/disk" $subject
+done
+echo
+echo "lookups:"
+echo
+# Beside DPDK's tables where they are installed.
+if pkg-config --exists libdpdk; then
+    ./lookup-peers.sh
+    "$binaries/lookups" peers=.build/lookup-peers.so
+else
+    echo "DPDK's tables are skipped: libdpdk-dev is not installed."
+    "$binaries/lookups"
+fi
+for subject in forwarding scan; do
+    echo
+    echo "router, $subject:"
+    echo
+    "$binaries/router" "$subject"
+done
+for subject in references collector flush; do
+    echo
+    echo "destinations, $subject:"
+    echo
+    "$binaries/destinations" "$subject"
 done
 echo
 ./hot-path-check.sh

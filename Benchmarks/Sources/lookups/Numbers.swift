@@ -1,0 +1,1 @@
+../source/Numbers.swift

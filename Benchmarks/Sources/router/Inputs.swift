@@ -1,0 +1,1 @@
+../lookups/Inputs.swift
