@@ -2,7 +2,7 @@ extension IPAddress {
     /// An address by its halves in host order.
     init(_ family: AddressFamily, _ high: UInt64, _ low: UInt64) {
         switch family {
-        case .ipv4: self = .ipv4(IPv4Address(rawValue: UInt32(truncatingIfNeeded: low)))
+        case .ipv4: self = .ipv4(IPv4Address(high: high, low: low))
         case .ipv6: self = .ipv6(IPv6Address(high: high, low: low))
         }
     }

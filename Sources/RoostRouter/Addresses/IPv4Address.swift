@@ -11,6 +11,12 @@ public struct IPv4Address: NetworkAddress {
         self.rawValue = rawValue
     }
 
+    /// See ``NetworkAddress/init(high:low:)``.
+    @inlinable
+    public init(high: UInt64, low: UInt64) {
+        rawValue = UInt32(truncatingIfNeeded: low)
+    }
+
     /// Reads four decimal numbers with dots; nil when the text is anything else.
     public init?(_ description: String) {
         var address: UInt32 = 0

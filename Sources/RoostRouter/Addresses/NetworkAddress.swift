@@ -28,6 +28,9 @@ public protocol NetworkAddress: BitwiseCopyable, Comparable, Hashable, Sendable,
     /// How many bits from the highest on both addresses have in common, 0 to ``bitWidth``.
     func commonBitCount(with other: Self) -> Int
 
+    /// An address from its ``halves``; of one of 32 bits only the lowest 32 are looked at.
+    init(high: UInt64, low: UInt64)
+
     /// The address as two halves in host order; an address of 32 bits lies in the low one.
     var halves: (high: UInt64, low: UInt64) { get }
 }

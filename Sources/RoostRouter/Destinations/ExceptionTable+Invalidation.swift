@@ -16,7 +16,7 @@ struct ExceptionInvalidation: Equatable, Sendable {
 /// matches. So only next hops that a route *lost* matter, and of their exceptions, in the order of
 /// addresses, those within the route's prefix that no more specific route covers.
 extension ExceptionTable {
-    /// A route of IPv4 lost next hops: it changed, went, or a more specific one came in its place.
+    /// A route lost next hops: it changed, went, or a more specific one came in its place.
     ///
     /// - Parameters:
     ///   - prefix: The route's prefix.
@@ -26,40 +26,14 @@ extension ExceptionTable {
     ///   - now: In milliseconds.
     ///   - matchLength: The length of the prefix that an address matches after the change, 0 if none.
     /// - Returns: What it did.
-    mutating func routeChanged(
-        _ prefix: IPv4Prefix, lost: [DestinationHandle], in namespace: NamespaceIndex,
-        of table: inout DestinationTable, now: UInt64, matchLength: (IPv4Address) -> Int
+    mutating func routeChanged<Address: NetworkAddress>(
+        _ prefix: Prefix<Address>, lost: [DestinationHandle], in namespace: NamespaceIndex,
+        of table: inout DestinationTable, now: UInt64, matchLength: (Address) -> Int
     ) -> ExceptionInvalidation {
-        invalidate(prefix, lost, in: namespace, of: &table, now: now) { key in
-            let address = IPv4Address(rawValue: UInt32(truncatingIfNeeded: key.low))
+        func match(_ key: IndexKey) -> Prefix<Address> {
+            let address = Address(high: key.high, low: key.low)
             return Prefix(address, length: max(matchLength(address), prefix.length))
         }
-    }
-
-    /// A route of IPv6 lost next hops; as for IPv4.
-    ///
-    /// - Parameters:
-    ///   - prefix: The route's prefix.
-    ///   - lost: Next hops by which addresses of the prefix went before and no longer go.
-    ///   - namespace: The route's namespace.
-    ///   - table: The entries.
-    ///   - now: In milliseconds.
-    ///   - matchLength: The length of the prefix that an address matches after the change, 0 if none.
-    /// - Returns: What it did.
-    mutating func routeChanged(
-        _ prefix: IPv6Prefix, lost: [DestinationHandle], in namespace: NamespaceIndex,
-        of table: inout DestinationTable, now: UInt64, matchLength: (IPv6Address) -> Int
-    ) -> ExceptionInvalidation {
-        invalidate(prefix, lost, in: namespace, of: &table, now: now) { key in
-            let address = IPv6Address(high: key.high, low: key.low)
-            return Prefix(address, length: max(matchLength(address), prefix.length))
-        }
-    }
-
-    private mutating func invalidate<Address: NetworkAddress>(
-        _ prefix: Prefix<Address>, _ lost: [DestinationHandle], in namespace: NamespaceIndex,
-        of table: inout DestinationTable, now: UInt64, match: (IndexKey) -> Prefix<Address>
-    ) -> ExceptionInvalidation {
         var done = ExceptionInvalidation()
         for nextHop in Set(lost) {
             var from: IndexKey? = IndexKey(scope: nextHop.rawValue, address: prefix.address)

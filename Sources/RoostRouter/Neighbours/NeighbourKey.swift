@@ -28,7 +28,7 @@ struct NeighbourKey: BitwiseCopyable, Hashable, Sendable {
     }
 
     /// The address, of a neighbour of IPv4.
-    var ipv4: IPv4Address { IPv4Address(rawValue: UInt32(truncatingIfNeeded: low)) }
+    var ipv4: IPv4Address { IPv4Address(high: high, low: low) }
 
     /// The address, of a neighbour of IPv6.
     var ipv6: IPv6Address { IPv6Address(high: high, low: low) }

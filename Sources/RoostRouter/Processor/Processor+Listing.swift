@@ -19,7 +19,7 @@ extension Processor {
         let keys = namespace.keys
         var found = listing
         // It throws for a namespace that is none only.
-        try? Address.forEachRoute(in: namespace.index, of: forwarding) { route in
+        try? forwarding.forEachRoute(under: Prefix<Address>.all, in: namespace.index) { route in
             found.total += 1
             guard found.rows.count < limit else { return true }
             let hops = route.nextHops.compactMap { hop in keys[hop.destination].map { ($0, hop) } }

@@ -111,7 +111,7 @@ extension Processor {
     ) throws(RouterError) {
         let change: RouteChange<Address>
         do throws(RouterError) {
-            change = try Address.add(route, in: namespace, to: &forwarding)
+            change = try forwarding.put(route, .join, in: namespace)
         } catch {
             dropUnused(in: namespace)
             throw error
@@ -138,7 +138,7 @@ extension Processor {
         let keys = namespaces[Int(namespace.rawValue)].keys
         var found: [(hop: DestinationHandle, route: WithdrawnRoute.Part<Address>)] = []
         // It throws for a namespace that is none only.
-        try? Address.forEachRoute(in: namespace, of: forwarding) { route in
+        try? forwarding.forEachRoute(under: Prefix<Address>.all, in: namespace) { route in
             for hop in route.nextHops {
                 guard let key = keys[hop.destination], key.port == port.index else { continue }
                 found.append(
@@ -154,9 +154,8 @@ extension Processor {
         var withdrawn: [WithdrawnRoute.Part<Address>] = []
         for (hop, part) in found {
             do throws(RouterError) {
-                let change = try Address.remove(
-                    part.prefix, metric: part.metric, nextHop: hop, in: namespace, from: &forwarding
-                )
+                let change = try forwarding.take(
+                    part.prefix, metric: part.metric, nextHop: hop, in: namespace)
                 follow(change, in: namespace)
                 withdrawn.append(part)
             } catch {
@@ -219,9 +218,12 @@ extension Processor {
         _ forwarding: borrowing ForwardingTables, _ exceptions: inout ExceptionTable,
         _ destinations: inout DestinationTable, _ now: UInt64
     ) {
-        Address.changed(
-            prefix, lost: lost, in: namespace, &exceptions, of: &destinations, now: now
-        ) { Address.longestPrefix(of: $0, in: namespace, of: forwarding) }
+        _ = exceptions.routeChanged(
+            prefix, lost: lost, in: namespace, of: &destinations, now: now
+        ) { address in
+            // It throws for a namespace that is none only.
+            (try? forwarding.longestPrefix(of: address, in: namespace))??.length ?? 0
+        }
     }
 
     // MARK: Next hops

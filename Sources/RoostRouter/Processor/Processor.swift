@@ -136,8 +136,7 @@ struct Processor: ~Copyable {
             let group =
                 switch place.family {
                 case .ipv4:
-                    reader.lookup(
-                        IPv4Address(rawValue: UInt32(truncatingIfNeeded: place.low)), in: namespace)
+                    reader.lookup(IPv4Address(high: place.high, low: place.low), in: namespace)
                 case .ipv6:
                     reader.lookup(IPv6Address(high: place.high, low: place.low), in: namespace)
                 }

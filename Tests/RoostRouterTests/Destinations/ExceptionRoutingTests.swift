@@ -31,7 +31,7 @@ struct ExceptionRoutingTests {
             nextHops: nextHops.shuffled(using: &random).prefix(count).map { NextHop($0) })
         let change: RouteChange<IPv4Address>
         if Bool.random(using: &random) {
-            change = try tables.replace(route, in: namespace)
+            change = try tables.put(route, .replace, in: namespace)
         } else if try !tables.routes(at: prefix, in: namespace).filter({ $0.metric == metric })
             .isEmpty
         {

@@ -55,7 +55,7 @@ struct ConcurrentLookupTests {
                     }
                 } else {
                     let nextHops = routes.nextHops(index, &random)
-                    _ = try tables.replace(Route(prefix, nextHops: nextHops), in: namespace)
+                    _ = try tables.put(Route(prefix, nextHops: nextHops), .replace, in: namespace)
                 }
                 if step % 64 == 0 { await Task.yield() }
             }

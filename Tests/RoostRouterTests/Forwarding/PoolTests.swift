@@ -98,7 +98,7 @@ struct PoolTests {
         let prefix = try #require(IPv4Prefix("10.1.2.0/24"))
         for round in 0..<2_000 as Range<UInt32> {
             let changed = Route(prefix, nextHops: hops(1_000 + round, 4_000 + round))
-            _ = try tables.replace(changed, in: namespace)
+            _ = try tables.put(changed, .replace, in: namespace)
             tables.reclaim()
             try #require(found() == group.rawValue)
             try #require(tables.reader.paths(of: group, in: namespace) == paths)
@@ -207,7 +207,8 @@ struct PoolTests {
         for index in 0..<200 as Range<UInt32> {
             let prefix = Prefix(
                 IPv4Address(rawValue: 0x0A00_0000 &+ index &* 0x41_0300), length: 24)
-            _ = try tables.replace(Route(prefix, nextHops: hops(100 + index % 7)), in: namespace)
+            _ = try tables.put(
+                Route(prefix, nextHops: hops(100 + index % 7)), .replace, in: namespace)
         }
         return tables
     }

@@ -59,7 +59,7 @@ struct RouteTests {
         let added = try tables.add(Route(prefix, nextHops: hops(4)), in: namespace)
         #expect(added.before == covering.after && added.after != added.before)
         // The same way as before: no packet goes elsewhere.
-        let same = try tables.replace(Route(prefix, nextHops: hops(9)), in: namespace)
+        let same = try tables.put(Route(prefix, nextHops: hops(9)), .replace, in: namespace)
         #expect(same.after == covering.after && same.added == hops(9) && same.removed == hops(4))
         let removed = try tables.remove(prefix, in: namespace)
         #expect(!removed.changesForwarding && removed.after == covering.after)
@@ -83,7 +83,9 @@ struct RouteTests {
         let host = try #require(IPv4Address("10.0.200.1"))
         #expect(try tables.longestPrefix(of: host, in: namespace)?.description == texts[2])
         let inner = try #require(IPv4Prefix(texts[2]))
-        #expect(try tables.coveringPrefix(of: inner, in: namespace)?.description == texts[1])
+        #expect(
+            try tables.tables(of: namespace).ipv4.trie.covering(inner)?.prefix.description
+                == texts[1])
     }
 
     @Test(
