@@ -1,6 +1,6 @@
 internal import RoostMemory
 
-/// What a namespace has a share of.
+/// What a namespace has a share of; neighbours and the budget of ICMP keep shares of their own.
 enum QuotaKind: Int, CaseIterable, Sendable {
     /// Destination entries of any sort, from allocation until they are destroyed; their table counts
     /// them.
@@ -9,12 +9,6 @@ enum QuotaKind: Int, CaseIterable, Sendable {
     case exceptions
     /// Exceptions whose fact nobody has used yet.
     case probation
-    /// Neighbours.
-    case neighbours
-    /// Resolutions of neighbours that wait for an answer.
-    case pendingResolutions
-    /// Destinations of ICMP messages whose rate is watched.
-    case messageDestinations
 }
 
 /// How much of each kind a namespace may have.

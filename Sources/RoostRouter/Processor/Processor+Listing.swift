@@ -198,7 +198,7 @@ extension Verdict {
     /// The port that it goes out of.
     var port: PortIndex? {
         switch self {
-        case .transmit(let port), .transmitAndRedirect(let port, _), .fragment(let port, _): port
+        case .transmit(let port), .transmitAndRedirect(let port), .fragment(let port, _): port
         case .punt, .malformed, .drop: nil
         }
     }

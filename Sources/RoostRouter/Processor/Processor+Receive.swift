@@ -27,7 +27,7 @@ extension Processor {
             sendError(
                 .fragmentationNeeded(mtu: punt.maximumByteCount), .packetTooBig, about: frame,
                 header, in: namespace)
-        case .redirect: redirect(punt, frame, header, on: port)
+        case .redirect: redirect(frame, header, on: port)
         }
     }
 
@@ -103,7 +103,7 @@ extension Processor {
 
     /// Tells a sender on the next hop's own subnet of the shorter way (RFC 1812, section 5.2.7.2).
     private mutating func redirect(
-        _ punt: Punt, _ frame: RawSpan, _ header: IPv4Header, on port: PortEntry
+        _ frame: RawSpan, _ header: IPv4Header, on port: PortEntry
     ) {
         guard let way = way(to: header.destination, in: port.namespace), way.port == port.index
         else { return }

@@ -37,7 +37,7 @@ extension ForwardingStep {
             }
         }
         guard header.timeToLive > 1 else {
-            return .punt(Punt(reason: .timeExceeded, destination: way.handle))
+            return .punt(Punt(reason: .timeExceeded))
         }
         return send(&frame, header, by: way, from: ingress, now: now)
     }
@@ -51,19 +51,19 @@ extension ForwardingStep {
         let limit = view.maximumByteCount(way)
         let isTooBig = header.totalByteCount > limit
         if isTooBig && header.dontFragment {
-            return .punt(Punt(reason: .tooBig, destination: way.handle, maximumByteCount: limit))
+            return .punt(Punt(reason: .tooBig, maximumByteCount: limit))
         }
         let neighbour =
             way.isOnLink
             ? view.neighbours.find(NeighbourKey(way.word.port, header.destination))
             : way.link.neighbour
         guard let port = send(&frame, to: neighbour, by: way, now: now) else {
-            return .punt(Punt(reason: .unresolved, destination: way.handle))
+            return .punt(Punt(reason: .unresolved))
         }
         IPv4Header.decrementTimeToLive(&frame, at: header.offset)
         if isTooBig { return .fragment(port, maximumByteCount: limit) }
         if port == ingress.port && ingress.mode.sendsRedirects {
-            return .transmitAndRedirect(port, way.handle)
+            return .transmitAndRedirect(port)
         }
         return .transmit(port)
     }

@@ -25,10 +25,10 @@ extension ForwardingStep {
         guard !isGroup else { return .drop(.linkGroup) }
         // A link-local source is nobody beyond its link (RFC 4443, section 3.1, code 2).
         guard header.source.isForwardableSource else {
-            return .punt(Punt(reason: .beyondScope, destination: way.handle))
+            return .punt(Punt(reason: .beyondScope))
         }
         guard header.hopLimit > 1 else {
-            return .punt(Punt(reason: .timeExceeded, destination: way.handle))
+            return .punt(Punt(reason: .timeExceeded))
         }
         return send(&frame, header, by: way, from: ingress, now: now)
     }
@@ -40,18 +40,18 @@ extension ForwardingStep {
         guard view.ports.word(way.word.port).isUp else { return .drop(.portDown) }
         let limit = view.maximumByteCount(way)
         guard header.end - header.offset <= limit else {
-            return .punt(Punt(reason: .tooBig, destination: way.handle, maximumByteCount: limit))
+            return .punt(Punt(reason: .tooBig, maximumByteCount: limit))
         }
         let neighbour =
             way.isOnLink
             ? view.neighbours.find(NeighbourKey(way.word.port, header.destination))
             : way.link.neighbour
         guard let port = send(&frame, to: neighbour, by: way, now: now) else {
-            return .punt(Punt(reason: .unresolved, destination: way.handle))
+            return .punt(Punt(reason: .unresolved))
         }
         IPv6Header.decrementHopLimit(&frame, at: header.offset)
         if port == ingress.port && ingress.mode.sendsRedirects {
-            return .transmitAndRedirect(port, way.handle)
+            return .transmitAndRedirect(port)
         }
         return .transmit(port)
     }

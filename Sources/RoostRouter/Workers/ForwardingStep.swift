@@ -40,7 +40,6 @@ struct ForwardingStep {
         _ frame: inout MutableRawSpan, byteCount: inout Int, finding group: PathGroupIndex,
         from ingress: Ingress, now: UInt64
     ) -> Verdict {
-        guard ingress.isUp else { return .drop(.portDown) }
         do throws(PacketError) {
             let link = try EthernetHeader(frame.bytes)
             guard link.tagCount == 0 else { return .drop(.tagged) }
@@ -75,21 +74,20 @@ struct ForwardingStep {
 
     @inline(never)  // Out of the way of packets that are forwarded.
     private func ending(of way: Way) -> Verdict {
-        let handle = way.handle
-        return switch way.word.input {
-        case .deliver: .punt(Punt(reason: .local, destination: handle))
+        switch way.word.input {
+        case .deliver: .punt(Punt(reason: .local))
         case .forward, .discard: .drop(.discarded)
         case .broadcast: .drop(.broadcast)
         case .multicast: .drop(.multicast)
-        case .answerError: refusal(way.word.error, handle)
+        case .answerError: refusal(way.word.error)
         }
     }
 
-    private func refusal(_ error: DestinationError, _ handle: DestinationHandle) -> Verdict {
+    private func refusal(_ error: DestinationError) -> Verdict {
         switch error {
-        case .networkUnreachable: .punt(Punt(reason: .noRoute, destination: handle))
-        case .hostUnreachable, .timedOut: .punt(Punt(reason: .unreachable, destination: handle))
-        case .prohibited: .punt(Punt(reason: .prohibited, destination: handle))
+        case .networkUnreachable: .punt(Punt(reason: .noRoute))
+        case .hostUnreachable, .timedOut: .punt(Punt(reason: .unreachable))
+        case .prohibited: .punt(Punt(reason: .prohibited))
         case .none, .invalid, .blackhole: .drop(.discarded)
         }
     }

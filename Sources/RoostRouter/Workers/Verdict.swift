@@ -3,7 +3,7 @@ enum Verdict: BitwiseCopyable, Sendable {
     /// The frame is ready: it goes out of a port.
     case transmit(PortIndex)
     /// As ``transmit(_:)``, and the sender is told of a shorter way (RFC 1812, section 5.2.7.2).
-    case transmitAndRedirect(PortIndex, DestinationHandle)
+    case transmitAndRedirect(PortIndex)
     /// The frame is ready but for its length: it goes out in fragments.
     case fragment(PortIndex, maximumByteCount: Int)
     /// The processor goes on with it.
@@ -32,8 +32,6 @@ struct Punt: BitwiseCopyable, Sendable {
 
     /// Why.
     var reason: Reason
-    /// The destination entry that was found.
-    var destination = DestinationHandle.none
     /// The next hop's longest packet, where that is the reason.
     var maximumByteCount = 0
 }

@@ -56,13 +56,13 @@ struct WorkerRound: ~Copyable {
         if !refusing.isEmpty { refusing.removeAll(keepingCapacity: true) }
         state = port.receive(into: &batch, worker: worker)
         guard batch.count > 0 else { return false }
-        guard view.ports.word(index).isUp else {
+        let ingress = ForwardingStep.Ingress(index, in: view)
+        guard ingress.isUp else {
             isFromDown = true
-            for _ in 0..<batch.count { view.counters.count(.portDown, on: index, worker: worker) }
+            for _ in 0..<batch.count { count(.portDown, ingress) }
             return false
         }
         view.quiescence.begin(reader)
-        let ingress = ForwardingStep.Ingress(index, in: view)
         lookup.find(&batch, in: ingress.namespace, view.forwarding)
         let hasPunted = decide(ingress, sendingTo: ports, now: now)
         transmit(to: ports)
@@ -76,7 +76,6 @@ struct WorkerRound: ~Copyable {
     ) -> Bool {
         var hasPunted = false
         transmitted = SlotSet()
-        fragments.removeAll()
         let isTraced = traces.tracesPackets(now: now)
         for slot in 0..<batch.count {
             let received: Int
@@ -105,11 +104,10 @@ struct WorkerRound: ~Copyable {
         case .transmit(let port):
             stage(slot, port)
             count(.forwarded, ingress)
-        case .transmitAndRedirect(let port, let handle):
+        case .transmitAndRedirect(let port):
             stage(slot, port)
             count(.forwarded, ingress)
-            let punt = Punt(reason: .redirect, destination: handle)
-            return ring.push(batch.frame(slot), punt, from: ingress)
+            return ring.push(batch.frame(slot), Punt(reason: .redirect), from: ingress)
         case .fragment(let port, let limit):
             count(fragment(slot, limit, port, ports) ? .fragmented : .fragmentFailed, ingress)
         case .punt(let punt):

@@ -30,7 +30,7 @@ struct QuotaLedgerTests {
     @Test("NET-16: shares that would pass the process's ceiling are refused, and nothing changes")
     func ceiling() throws {
         var ceilings = QuotaLimits(each: 100)
-        ceilings[.neighbours] = 10
+        ceilings[.probation] = 10
         let ledger = try QuotaLedger(ceilings: ceilings)
         try ledger.setLimits(QuotaLimits(each: 6), of: Self.first)
         #expect(throws: RouterError.self) {
