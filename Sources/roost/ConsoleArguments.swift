@@ -23,7 +23,7 @@ struct ConsoleArguments: ParsableArguments {
 }
 
 /// A command that logs, notes or shows progress.
-protocol ConsoleCommand: AsyncParsableCommand {
+protocol ConsoleCommand: ParsableCommand {
     /// How much it tells.
     var console: ConsoleArguments { get }
 }

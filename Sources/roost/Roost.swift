@@ -15,7 +15,7 @@ struct Roost: AsyncParsableCommand {
         // A peer that hangs up is told by the write that fails.
         BrokenPipes.ignore()
         FileSizeLimit.ignoreSignal()
-        var command: any ParsableCommand
+        let command: any ParsableCommand
         do {
             command = try parseAsRoot()
         } catch {
@@ -23,11 +23,7 @@ struct Roost: AsyncParsableCommand {
         }
         if let command = command as? any ConsoleCommand { command.console.apply() }
         do {
-            if var asynchronous = command as? any AsyncParsableCommand {
-                try await asynchronous.run()
-            } else {
-                try command.run()
-            }
+            try await SignalWatch.run(command)
         } catch {
             fail(error)
         }

@@ -3,7 +3,7 @@ import RoostHost
 
 extension Disk {
     /// `roost disk attach`.
-    struct Attach: ConsoleCommand {
+    struct Attach: AsyncParsableCommand, ConsoleCommand {
         static let configuration = CommandConfiguration(
             abstract: "Give a domain a device of a disk: write its nodes into the store.",
             discussion: "Example: roost disk attach web1 --domain 3 --device xvdb")
@@ -55,7 +55,7 @@ extension Disk {
     }
 
     /// `roost disk detach`.
-    struct Detach: ConsoleCommand {
+    struct Detach: AsyncParsableCommand, ConsoleCommand {
         static let configuration = CommandConfiguration(
             abstract: "Take a device of a disk from a domain, and remove its nodes.",
             discussion: """

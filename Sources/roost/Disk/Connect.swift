@@ -4,7 +4,7 @@ import RoostHost
 
 extension Disk {
     /// `roost disk connect`.
-    struct Connect: ConsoleCommand {
+    struct Connect: AsyncParsableCommand, ConsoleCommand {
         static let configuration = CommandConfiguration(
             abstract: "Use a disk from this host: for NBD clients, or to copy it.",
             discussion: """

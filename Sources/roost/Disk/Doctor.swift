@@ -3,7 +3,7 @@ import RoostHost
 
 extension Disk {
     /// `roost disk doctor`.
-    struct Doctor: ConsoleCommand {
+    struct Doctor: AsyncParsableCommand, ConsoleCommand {
         static let configuration = CommandConfiguration(
             abstract: "Say in words why a disk is not connected, or is slow.",
             discussion: """

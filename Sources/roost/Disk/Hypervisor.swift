@@ -2,7 +2,7 @@ import ArgumentParser
 import RoostHost
 
 /// `roost hypervisor`.
-struct Hypervisor: ConsoleCommand {
+struct Hypervisor: AsyncParsableCommand, ConsoleCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run the embedded hypervisor: the store, event channels and grants, without Xen.",
         discussion: """

@@ -4,7 +4,7 @@ import SystemPackage
 
 extension Disk {
     /// `roost disk list`.
-    struct List: ConsoleCommand {
+    struct List: AsyncParsableCommand, ConsoleCommand {
         static let configuration = CommandConfiguration(
             commandName: "list",
             abstract: "Show the disks that are served: states, features, grants, rates.",

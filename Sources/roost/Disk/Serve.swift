@@ -4,7 +4,7 @@ import RoostHost
 
 extension Disk {
     /// `roost disk serve`.
-    struct Serve: ConsoleCommand {
+    struct Serve: AsyncParsableCommand, ConsoleCommand {
         static let configuration = CommandConfiguration(
             abstract: "Serve an image, or memory, as a disk.",
             discussion: """

@@ -3,7 +3,7 @@ import RoostHost
 import RoostMigration
 
 /// `roost migrate bench`.
-struct Bench: ConsoleCommand {
+struct Bench: AsyncParsableCommand, ConsoleCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench",
         abstract: "Move a guest that is a plain process, and show what it took.",

@@ -3,7 +3,7 @@ import RoostMigration
 import RoostSystem
 
 /// `roost migrate guest`.
-struct GuestCommand: ConsoleCommand {
+struct GuestCommand: AsyncParsableCommand, ConsoleCommand {
     static let configuration = CommandConfiguration(
         commandName: "guest",
         abstract: "Move a running guest from one QEMU to another on this host, through Roost.",

@@ -4,7 +4,7 @@ import RoostMigration
 import RoostSystem
 
 /// `roost migrate receive`.
-struct Receive: ConsoleCommand {
+struct Receive: AsyncParsableCommand, ConsoleCommand {
     static let configuration = CommandConfiguration(
         abstract: "Take a move from roost migrate relay into a waiting QEMU or a file.",
         discussion: """

@@ -4,7 +4,7 @@ import RoostMigration
 import RoostSystem
 
 /// `roost migrate relay`.
-struct Relay: ConsoleCommand {
+struct Relay: AsyncParsableCommand, ConsoleCommand {
     static let configuration = CommandConfiguration(
         abstract: "Take a source QEMU's stream and carry it to roost migrate receive.",
         discussion: """

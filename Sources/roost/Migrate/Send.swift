@@ -3,7 +3,7 @@ import RoostMigration
 import RoostSystem
 
 /// `roost migrate send`.
-struct Send: ConsoleCommand {
+struct Send: AsyncParsableCommand, ConsoleCommand {
     static let configuration = CommandConfiguration(
         abstract: "Send a stored stream to a waiting QEMU.",
         discussion: """

@@ -5,7 +5,7 @@ import SystemPackage
 
 extension Net {
     /// `roost net flush`.
-    struct Flush: ConsoleCommand {
+    struct Flush: AsyncParsableCommand, ConsoleCommand {
         static let configuration = CommandConfiguration(
             abstract: "Forget what a router has learned: exceptions and neighbours.",
             discussion: """
@@ -66,7 +66,7 @@ extension Net {
     }
 
     /// `roost net trace`.
-    struct Trace: ConsoleCommand {
+    struct Trace: AsyncParsableCommand, ConsoleCommand {
         static let configuration = CommandConfiguration(
             abstract: "Show what becomes of packets, or what the collector does, as it happens.",
             discussion: """

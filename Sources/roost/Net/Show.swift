@@ -3,7 +3,7 @@ import RoostHost
 
 extension Net {
     /// `roost net show`.
-    struct Show: ConsoleCommand {
+    struct Show: AsyncParsableCommand, ConsoleCommand {
         static let configuration = CommandConfiguration(
             abstract: "Show how a router is: statistics, tables, holders, the collector.",
             discussion: """
@@ -68,7 +68,7 @@ extension Net {
     }
 
     /// `roost net ports`.
-    struct Ports: ConsoleCommand {
+    struct Ports: AsyncParsableCommand, ConsoleCommand {
         static let configuration = CommandConfiguration(
             abstract: "Show a router's ports: addresses, counters, drops by reason.",
             discussion: """

@@ -3,7 +3,7 @@ import RoostHost
 
 extension Net {
     /// `roost net routes`.
-    struct Routes: ConsoleCommand {
+    struct Routes: AsyncParsableCommand, ConsoleCommand {
         static let configuration = CommandConfiguration(
             abstract: "Show a router's routes.",
             discussion: "Example: roost net routes --namespace red")
@@ -33,7 +33,7 @@ extension Net {
     }
 
     /// `roost net destinations`.
-    struct Destinations: ConsoleCommand {
+    struct Destinations: AsyncParsableCommand, ConsoleCommand {
         static let configuration = CommandConfiguration(
             abstract: "Show a router's destination entries: next hops, and what was learned.",
             discussion: """
@@ -69,7 +69,7 @@ extension Net {
     }
 
     /// `roost net neighbours`.
-    struct Neighbours: ConsoleCommand {
+    struct Neighbours: AsyncParsableCommand, ConsoleCommand {
         static let configuration = CommandConfiguration(
             abstract: "Show a router's neighbours.",
             discussion: "Example: roost net neighbours --json")

@@ -5,7 +5,7 @@ import SystemPackage
 
 extension Net {
     /// `roost net up`.
-    struct Up: ConsoleCommand {
+    struct Up: AsyncParsableCommand, ConsoleCommand {
         static let configuration = CommandConfiguration(
             abstract: "Run a router as a file describes it.",
             discussion: """
