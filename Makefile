@@ -9,42 +9,45 @@ TESTS := -c release -Xswiftc -enable-testing --scratch-path .build-test
 # Writes the commit into a linked program.
 STAMP := SWIFT="$(SWIFT)" Extras/stamp.sh
 
-PACKAGES := binutils ca-certificates debian-archive-keyring e2fsprogs fio gcc gzip iperf3 iproute2 \
-	iputils-ping iputils-tracepath libc6-dev libnbd-bin libnbd-dev liburing-dev libxxhash-dev libzstd-dev nbdkit \
-	nbdkit-plugin-dev openssl pkg-config procps python3-jsonschema qemu-system-x86 qemu-utils tcpdump traceroute util-linux \
-	xenstore-utils zlib1g-dev zstd
+# What building needs; what the demonstration needs besides; what tests and benchmarks need besides.
+PACKAGES := binutils ca-certificates gcc libc6-dev liburing-dev libxxhash-dev libzstd-dev nbdkit \
+	nbdkit-plugin-dev pkg-config zlib1g-dev
+DEMO_PACKAGES := $(PACKAGES) debian-archive-keyring gzip qemu-system-x86 util-linux
+TEST_PACKAGES := $(DEMO_PACKAGES) e2fsprogs fio iperf3 iproute2 iputils-ping iputils-tracepath libnbd-bin \
+	libnbd-dev openssl procps python3-jsonschema qemu-utils tcpdump traceroute xenstore-utils zstd
 
-.PHONY: build demo test lint bench fuzz sanitize docs clean packages
+.PHONY: build products demo test lint bench fuzz sanitize docs clean packages demo-packages test-packages
 
-build: packages
+build: packages products
+
+# Everything that README uses.
+products:
 	$(SWIFT) build $(BUILD) --product roost
 	$(SWIFT) build $(BUILD) --product stamped-guest
 	$(SWIFT) build $(BUILD) --product RoostNBDKit
 	$(STAMP) .build-release/release/roost
 
-demo: packages
-	$(SWIFT) build $(BUILD) --product roost
+demo: demo-packages products
 	$(SWIFT) build $(BUILD) --product roost-demo
-	$(STAMP) .build-release/release/roost
-	Tests/Labs/qemu/prepare.sh
-	ROOST_BINARY=.build-release/release/roost .build-release/release/roost-demo $(if $(PICTURE),--picture $(PICTURE))
+	Tests/Labs/qemu/prepare.sh --guest
+	ROOST_BINARY=.build-release/release/roost .build-release/release/roost-demo --output .build-demo
 
-test: packages
+test: test-packages
 	SWIFT="$(SWIFT)" TESTS="$(TESTS)" Tests/run.sh
 
 lint:
 	$(SWIFT) format lint --strict --recursive Package.swift Sources Extras Tests Benchmarks/Package.swift \
 		Benchmarks/Sources Benchmarks/Benchmarks
 
-bench: packages
+bench: test-packages
 	Benchmarks/run.sh
 
-fuzz: packages
+fuzz: test-packages
 	Tests/Fuzz/run.sh 300
 
 # The engines' threads under the thread sanitizer, in release: a debug build hides accesses. One by
 # one, since each test takes some ten times as long under it.
-sanitize: packages
+sanitize: test-packages
 	TSAN_OPTIONS="suppressions=$(CURDIR)/Tests/thread-sanitizer.supp" $(SWIFT) test \
 		--no-parallel -c release -Xswiftc -enable-testing --sanitize=thread \
 		--scratch-path .build-sanitize \
@@ -57,12 +60,16 @@ docs: packages
 	done
 
 clean:
-	rm -rf .build .build-release .build-test .build-docs .build-sanitize .build-lab \
+	rm -rf .build .build-release .build-test .build-docs .build-sanitize .build-lab .build-demo \
 		Benchmarks/.build Tests/Fuzz/.build
 
-packages:
+packages: INSTALLED = $(PACKAGES)
+demo-packages: INSTALLED = $(DEMO_PACKAGES)
+test-packages: INSTALLED = $(TEST_PACKAGES)
+
+packages demo-packages test-packages:
 	@missing=""; \
-	for package in $(PACKAGES); do \
+	for package in $(INSTALLED); do \
 		dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' \
 			|| missing="$$missing $$package"; \
 	done; \

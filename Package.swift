@@ -271,7 +271,7 @@ let package = Package(
         .testTarget(
             name: "CommandLabTests",
             dependencies: [
-                "LabSupport", "RoostMigration", "StreamSupport", "TestSupport",
+                "LabSupport", "RoostMigration", "RoostSystem", "StreamSupport", "TestSupport",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "Tests/Labs/CommandLabTests", swiftSettings: settings),

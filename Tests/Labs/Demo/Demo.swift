@@ -15,15 +15,18 @@ struct Demo: AsyncParsableCommand {
             it lies beside this program. Ends with 0 only when everything was proved.
             """)
 
-    @Option(help: ArgumentHelp("Where to write the map of a live stream.", valueName: "file"))
-    var picture: String?
+    @Option(
+        help: ArgumentHelp(
+            "The folder that keeps the guest's stream and the map of its pages.",
+            valueName: "folder"))
+    var output: String
 
     func run() async throws {
         BrokenPipes.ignore()
         let start = ContinuousClock.now
         let stage = try await Stage.prepare()
         try await stage.move()
-        try await stage.store(picture: picture)
+        try await stage.store(in: output)
         try await stage.close()
         say("\neverything proved in \(decimal(start.duration(to: .now), 1)) s")
     }

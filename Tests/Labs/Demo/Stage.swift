@@ -11,7 +11,7 @@ struct Stage {
     /// Boots the guest, and starts the QEMU that it is to move to.
     static func prepare() async throws -> Stage {
         say("roost: \(try RoostProgram.locate())")
-        var configuration = LabQEMU.Configuration(binary: try LabAssets.locate().qemu)
+        var configuration = LabQEMU.Configuration(binary: try LabAssets.locateGuest().qemu)
         configuration.kernelWords = LabQEMU.busyGuest
         configuration.sharesMemory = true
         let source = try await LabQEMU("source", configuration)
@@ -140,11 +140,20 @@ struct Stage {
     // MARK: The stored stream
 
     /// Stores the running guest as a stream through Roost, verifies it and draws its map.
-    func store(picture: String?) async throws {
+    func store(in output: String) async throws {
         say("live save: destination QEMU → roost migrate relay ⇒ roost migrate receive → file")
-        let folder = try TemporaryFolder()
-        let name = "live-guest.stream"
-        let path = try await RelayPath(to: nil, file: folder.file(name))
+        let (name, picture) = ("live-guest.stream", "pages.svg")
+        try FileManager.default.createDirectory(
+            atPath: output, withIntermediateDirectories: true)
+        // What an earlier demonstration left.
+        for file in [name, picture] {
+            let old = "\(output)/\(file)"
+            if FileManager.default.fileExists(atPath: old) {
+                try FileManager.default.removeItem(atPath: old)
+            }
+        }
+        let path = try await RelayPath(
+            to: nil, file: URL(fileURLWithPath: "\(output)/\(name)").path)
         let migration = try await path.migrate(
             destination, capabilities: ["xbzrle"],
             bandwidth: 40 << 20)
@@ -154,21 +163,18 @@ struct Stage {
         try await migration.hurry()
         try await migration.complete()
         _ = try await path.succeed()
-        let verify = try await stream(["verify", name], in: folder)
+        let verify = try await stream(["verify", name], in: output)
         try prove(verify.contains("sound"), verify)
-        var words = ["inspect", name]
-        if let picture {
-            words += ["--plot", URL(fileURLWithPath: picture).path]
-        }
-        say(try await stream(words, in: folder))
-        if let picture { say("the map of its pages: \(picture)") }
+        say(try await stream(["inspect", name, "--plot", picture], in: output))
+        say("the guest's stream: \(output)/\(name)")
+        say("the map of its pages: \(output)/\(picture)")
     }
 
     /// Runs `roost stream` in a folder, so that files have short names.
-    private func stream(_ words: [String], in folder: TemporaryFolder) async throws -> String {
+    private func stream(_ words: [String], in folder: String) async throws -> String {
         let roost = try ChildProcess(
             "/usr/bin/env",
-            ["--chdir=\(folder.path)", RoostProgram.locate(), "stream"] + words,
+            ["--chdir=\(folder)", RoostProgram.locate(), "stream"] + words,
             name: "roost stream")
         try await roost.succeed()
         return roost.output

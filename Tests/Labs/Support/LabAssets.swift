@@ -24,18 +24,29 @@ package struct LabAssets: Sendable {
     }
 
     /// What is missing, for a suite that skips itself; empty when all is there.
-    package static let missing: String = {
+    package static let missing = missing([\.kernel, \.initramfs, \.qemu10, \.qemu])
+
+    private static func missing(_ files: [KeyPath<LabAssets, String>]) -> String {
         let assets = all()
-        let files = [assets.kernel, assets.initramfs, assets.qemu10, assets.qemu]
+        let absent = files.map { assets[keyPath: $0] }
             .filter { !FileManager.default.isReadableFile(atPath: $0) }
-        return files.isEmpty
-            ? "" : "missing \(files.joined(separator: ", ")): run Tests/Labs/qemu/prepare.sh"
-    }()
+        return absent.isEmpty
+            ? "" : "missing \(absent.joined(separator: ", ")): run Tests/Labs/qemu/prepare.sh"
+    }
 
     /// Finds everything.
     ///
     /// - Throws: `LabError` that says what is missing.
     package static func locate() throws -> LabAssets {
+        guard missing.isEmpty else { throw LabError(missing) }
+        return all()
+    }
+
+    /// Finds a guest and the installed QEMU, whether QEMU 10 is there or not.
+    ///
+    /// - Throws: `LabError` that says what is missing.
+    package static func locateGuest() throws -> LabAssets {
+        let missing = missing([\.kernel, \.initramfs, \.qemu])
         guard missing.isEmpty else { throw LabError(missing) }
         return all()
     }

@@ -55,7 +55,7 @@ package final class LabQEMU: Sendable {
 
     /// Starts QEMU and waits for its monitor.
     package init(_ name: String, _ configuration: Configuration) async throws {
-        let assets = try LabAssets.locate()
+        let assets = try LabAssets.locateGuest()
         let folder = try TemporaryFolder()
         self.folder = folder
         let monitorPath = folder.file("monitor")

@@ -6,7 +6,9 @@
 #   initramfs.cpio.gz     busybox, the modules, guest/init, guest/disk and guest/pagewriter.c
 #   qemu10/               QEMU 10.0 of bookworm-backports; run qemu10/qemu-system-x86_64
 #
-# Usage: prepare.sh [CACHE_DIR]        by default .build-lab at the repository's root
+# Usage: prepare.sh [--guest] [CACHE_DIR]   by default .build-lab at the repository's root
+#
+# --guest makes the guest only, without QEMU 10: what the demonstration needs.
 #
 # Packages are downloaded and unpacked, never installed, through a package list of the cache's own:
 # the system's sources, lists and packages stay as they are, and no privilege is needed. A second run
@@ -19,6 +21,11 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+guestOnly=no
+if [ "${1:-}" = --guest ]; then
+    guestOnly=yes
+    shift
+fi
 cache=${1:-$(cd "$here/../../.." && pwd)/.build-lab}
 mirror=${ROOST_DEBIAN_MIRROR:-http://deb.debian.org/debian}
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
@@ -218,5 +225,5 @@ checkQEMU10() {
 
 prepareKernel
 prepareInitramfs
-prepareQEMU10
+if [ "$guestOnly" = no ]; then prepareQEMU10; fi
 say "ready in $cache"
