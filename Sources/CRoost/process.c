@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -126,10 +127,12 @@ static void write_number(char *digits, size_t count, pid_t pid) {
 
 static void become_child(
     const char *program, char *const *arguments, char **environment, char *digits,
-    int listening, int ready, pid_t parent) {
+    int listening, int output, int ready, pid_t parent) {
     int spare_ready = fcntl(ready, F_DUPFD_CLOEXEC, 16);
     if (spare_ready < 0) {
-        _exit(126);
+        // EINVAL where the limit on open files is that low.
+        errno = EMFILE;
+        report_and_end(ready);
     }
     // The death signal is not inherited, and a parent that has ended meanwhile sends none.
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent) {
@@ -144,6 +147,9 @@ static void become_child(
     sigprocmask(SIG_SETMASK, &none, NULL);
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (null < 0 || dup2(null, 0) < 0) {
+        report_and_end(spare_ready);
+    }
+    if (output >= 0 && (dup2(output, 1) < 0 || dup2(output, 2) < 0)) {
         report_and_end(spare_ready);
     }
     if (listening >= 0) {
@@ -161,7 +167,7 @@ static void become_child(
 }
 
 pid_t croost_start_child(
-    const char *program, char *const *arguments, int listening, int ready) {
+    const char *program, char *const *arguments, int listening, int output, int ready) {
     size_t count = 0;
     while (environ[count] != NULL) {
         count++;
@@ -186,13 +192,24 @@ pid_t croost_start_child(
     pid_t pid = fork();
     if (pid == 0) {
         become_child(
-            program, arguments, environment, pid_text + strlen("LISTEN_PID="), listening, ready,
-            parent);
+            program, arguments, environment, pid_text + strlen("LISTEN_PID="), listening, output,
+            ready, parent);
         _exit(126);
     }
     int failure = errno;
     free(environment);
     return pid < 0 ? -failure : pid;
+}
+
+int croost_resource_limit(int resource, uint64_t *current, uint64_t *maximum) {
+    static const int numbers[] = {RLIMIT_NOFILE, RLIMIT_MEMLOCK, RLIMIT_NPROC};
+    struct rlimit limit;
+    if (resource < 0 || resource > 2 || getrlimit(numbers[resource], &limit) < 0) {
+        return resource < 0 || resource > 2 ? -EINVAL : -errno;
+    }
+    *current = limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : limit.rlim_cur;
+    *maximum = limit.rlim_max == RLIM_INFINITY ? UINT64_MAX : limit.rlim_max;
+    return 0;
 }
 
 int croost_child_status(pid_t child) {

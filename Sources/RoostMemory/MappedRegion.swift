@@ -159,6 +159,12 @@ public struct MappedRegion: ~Copyable, @unchecked Sendable {
         }
     }
 
+    /// Where the process has it.
+    package var addresses: Range<UInt64> {
+        let start = UInt64(UInt(bitPattern: unsafe base))
+        return start..<start + UInt64(byteCount)
+    }
+
     /// The region's bytes, to write.
     public var mutableBytes: MutableRawSpan {
         @_lifetime(&self)

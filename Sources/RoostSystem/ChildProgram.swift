@@ -11,6 +11,9 @@ package enum ChildProgram {
     /// How long a program may take to end after it was asked to (SIGTERM) before it is killed.
     static let grace = Duration.milliseconds(400)
 
+    /// The most bytes of a program's output that are taken: a version is a line.
+    static let outputLimit = 64 << 10
+
     /// Starts a program and waits for its end, blocking.
     ///
     /// Its standard input is empty; its output and errors are this process's.
@@ -45,8 +48,54 @@ package enum ChildProgram {
         return croost_child_status(child)
     }
 
+    /// Runs a program and takes what it writes, blocking the calling thread.
+    ///
+    /// - Parameters:
+    ///   - program: Its name, found along PATH, or its path.
+    ///   - arguments: Its arguments, without its name.
+    ///   - limit: How long it may take before it is killed.
+    /// - Returns: Its status, as a shell has it, and the first ``outputLimit`` bytes or a few more of
+    ///   its output and errors; a program that writes more is killed.
+    /// - Throws: `SystemError` of kind `thread` when it cannot be started.
+    package static func output(
+        of program: String, _ arguments: [String], within limit: Duration
+    ) throws(SystemError) -> (status: Int32, text: String) {
+        var readEnd: Int32 = -1
+        var writeEnd: Int32 = -1
+        // SAFETY: two local values, alive for the call.
+        let piped = unsafe croost_pipe(&readEnd, &writeEnd)
+        guard piped == 0 else { throw failure(program, Errno(rawValue: -piped)) }
+        let reader = OwnedDescriptor(FileDescriptor(rawValue: readEnd))
+        let child: Int32
+        do {
+            let writer = OwnedDescriptor(FileDescriptor(rawValue: writeEnd))
+            child = try start(program, arguments, nil, output: writer.descriptor)
+        }
+        let deadline = ContinuousClock.now + limit
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 4096)
+        var isOver = false
+        while bytes.count < outputLimit {
+            var wait = pollfd(fd: reader.descriptor.rawValue, events: Int16(POLLIN), revents: 0)
+            let left = ContinuousClock.now.duration(to: deadline).clampedMilliseconds
+            // SAFETY: one entry, a local value alive for the call.
+            guard unsafe poll(&wait, 1, left) > 0 else { break }
+            // SAFETY: as many bytes as the array has, held exclusively for the call.
+            let count = unsafe Glibc.read(reader.descriptor.rawValue, &chunk, chunk.count)
+            isOver = count <= 0
+            guard !isOver else { break }
+            bytes += chunk[..<count]
+        }
+        // One that has closed its output ends by itself; whoever has not is late, or says too much.
+        let left = ContinuousClock.now.duration(to: deadline)
+        let handle = isOver ? try? ProcessHandle(child) : nil
+        if handle?.waitForEnd(within: max(left, .zero)) != true { _ = kill(child, SIGKILL) }
+        return (croost_child_status(child), String(decoding: bytes, as: UTF8.self))
+    }
+
     private static func start(
-        _ program: String, _ arguments: [String], _ listening: FileDescriptor?
+        _ program: String, _ arguments: [String], _ listening: FileDescriptor?,
+        output: FileDescriptor? = nil
     ) throws(SystemError) -> Int32 {
         var readEnd: Int32 = -1
         var writeEnd: Int32 = -1
@@ -63,7 +112,8 @@ package enum ChildProgram {
             unsafe words.append(nil)
             // SAFETY: copies of the texts, ended by NULL, freed after the call that reads them.
             child = unsafe croost_start_child(
-                program, words, listening?.rawValue ?? -1, writer.descriptor.rawValue)
+                program, words, listening?.rawValue ?? -1, output?.rawValue ?? -1,
+                writer.descriptor.rawValue)
             unsafe words.forEach { unsafe free($0) }
         }
         guard child > 0 else { throw failure(program, Errno(rawValue: -child)) }

@@ -98,6 +98,15 @@ package enum SmallFile {
         return names
     }
 
+    /// Whether this process may make and remove files in a folder, or write a file.
+    ///
+    /// - Parameter path: Where it is.
+    /// - Returns: Whether it may; not where there is nothing.
+    package static func mayWrite(in path: String) -> Bool {
+        let wanted = FileFacts(at: path, followsLinks: true)?.kind == .folder ? W_OK | X_OK : W_OK
+        return unsafe faccessat(AT_FDCWD, path, wanted, AT_EACCESS) == 0
+    }
+
     /// Makes a folder.
     ///
     /// - Parameter path: Where.

@@ -9,7 +9,9 @@ struct Roost: AsyncParsableCommand {
         commandName: "roost",
         abstract: "The host side of a virtual machine: disks, packets, and live moves of memory.",
         version: Version.text,
-        subcommands: [Disk.self, Net.self, Hypervisor.self, Stream.self, Migrate.self])
+        subcommands: [
+            Disk.self, Net.self, Hypervisor.self, Stream.self, Migrate.self, Doctor.self,
+        ])
 
     static func main() async {
         // A peer that hangs up is told by the write that fails.

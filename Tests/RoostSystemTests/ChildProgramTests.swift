@@ -29,6 +29,37 @@ import Testing
         #expect(error?.description.contains("install it") == true)
     }
 
+    @Test("What a program writes is taken, from both outputs, and its status")
+    func output() throws {
+        let said = try ChildProgram.output(
+            of: "sh", ["-c", "echo one; echo two >&2; exit 3"], within: .seconds(60))
+        #expect(said.text == "one\ntwo\n")
+        #expect(said.status == 3)
+    }
+
+    @Test("A program that does not end in time is killed")
+    func late() throws {
+        let said = try ChildProgram.output(
+            of: "sh", ["-c", "echo one; exec sleep 1000"], within: .milliseconds(300))
+        #expect(said.status == 137)
+    }
+
+    @Test("A program that writes without end is cut short")
+    func endless() throws {
+        let said = try ChildProgram.output(
+            of: "sh", ["-c", "while :; do echo yes; done"], within: .seconds(60))
+        #expect(said.text.utf8.count >= 64 << 10 && said.text.utf8.count < 128 << 10)
+        #expect(said.status != 0)
+    }
+
+    @Test("A program whose output is taken and that is not there is told in one sentence")
+    func missingOutput() {
+        let error = #expect(throws: SystemError.self) {
+            try ChildProgram.output(of: "no-such-program-of-roost", [], within: .seconds(60))
+        }
+        #expect(error?.errno == .noSuchFileOrDirectory)
+    }
+
     @Test("A socket is passed as descriptor 3, with what tells of it")
     func activation() throws {
         let folder = try Folder()

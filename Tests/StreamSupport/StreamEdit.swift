@@ -68,6 +68,19 @@ public struct StreamEdit: Sendable {
     /// Where the first part of the memory begins to have records.
     public var firstRecords: Int { section(.part).payload }
 
+    /// Puts a part of the memory that has these records and no others in front of the first part.
+    ///
+    /// QEMU inflates compressed pages with threads of its own and waits for them where a section
+    /// ends. A page that comes again in the same section is written while a thread may still
+    /// inflate into it: the thread then reads back what it did not write, and finds its checksum
+    /// wrong.
+    public mutating func insertPart(_ records: [UInt8]) {
+        let first = section(.part)
+        let head = Array(bytes[first.start..<first.payload])
+        let footer = Array(bytes[first.footer..<first.end])
+        insert(head + records + Self.record(0x10) + footer, at: first.start)
+    }
+
     /// Where the word with the announced total stands.
     public var total: Int { section(.start).payload }
 

@@ -7,6 +7,8 @@ public struct StreamMap: StreamHandler, Sendable {
     public struct Section: Sendable {
         /// Its head.
         public let header: SectionHeader
+        /// Where its head begins.
+        public let start: Int
         /// Where its payload begins.
         public let payload: Int
         /// Where its footer would begin.
@@ -52,8 +54,9 @@ public struct StreamMap: StreamHandler, Sendable {
     public mutating func sectionBegan(_ section: SectionHeader) {
         precondition(section.streamOffset == UInt64(position), "a section that was not foreseen")
         let isNamed = section.kind == .start || section.kind == .full
+        let start = position
         position += isNamed ? 14 + section.name.utf8.count : 5
-        sections.append(Section(header: section, payload: position))
+        sections.append(Section(header: section, start: start, payload: position))
     }
 
     /// Notes the block list.

@@ -46,6 +46,9 @@ public struct UnusualStream: Sendable, CustomStringConvertible {
     /// Whether QEMU would wait for ever.
     public var isWaitedFor: Bool { if case .waits = qemu { true } else { false } }
 
+    /// Whether Roost takes it.
+    public var isTaken: Bool { if case .accepted = roost { true } else { false } }
+
     private let edit: @Sendable (inout StreamEdit) -> Void
 
     init(
@@ -522,7 +525,7 @@ public struct UnusualStream: Sendable, CustomStringConvertible {
 
     // MARK: Compressed pages
 
-    /// A row whose first part begins with a compressed page of these bytes.
+    /// A row whose first part is a compressed page of these bytes.
     private static func compressed(
         _ description: String, _ roost: Verdict, qemu: QEMUVerdict,
         announcing byteCount: Int? = nil, _ body: [UInt8]
@@ -537,11 +540,10 @@ public struct UnusualStream: Sendable, CustomStringConvertible {
             block: isRefused ? "pc.ram" : nil, at: isRefused ? 0x3000 : nil, qemu: qemu,
             capabilities: ["compress"]
         ) {
-            $0.insert(
+            $0.insertPart(
                 StreamEdit.record(
                     0x100, offset: 0x3000, block: "pc.ram",
-                    integer(UInt32(truncatingIfNeeded: byteCount ?? body.count)) + body),
-                at: $0.firstRecords)
+                    integer(UInt32(truncatingIfNeeded: byteCount ?? body.count)) + body))
         }
     }
 

@@ -98,10 +98,13 @@ public final class StampedGuestProgram: Sendable {
         }
     }
 
+    /// The program's name.
+    static let name = "stamped-guest"
+
     /// Where the program is: beside this one.
     private static var program: String {
         let own = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-        return own.deletingLastPathComponent().appendingPathComponent("stamped-guest").path
+        return own.deletingLastPathComponent().appendingPathComponent(name).path
     }
 
     /// The guest's process number.

@@ -1,3 +1,5 @@
+internal import RoostSystem
+
 /// How processor time is taken from a guest.
 public enum ThrottleKind: String, Sendable, CaseIterable {
     /// The first of the others that can be had.
@@ -40,5 +42,31 @@ extension ProcessGuest {
             }
             return try throttle(.stopCycle)
         }
+    }
+}
+
+extension ThrottleKind {
+    /// Why a guest beside this process could not be slowed down this way, or `nil`.
+    ///
+    /// Nothing is changed to find out.
+    package func obstacle() -> String? {
+        let version: ControlGroupPlace.Version
+        switch self {
+        case .automatic, .stopCycle: return nil
+        case .cgroupV2: version = .second
+        case .cgroupV1: version = .first
+        }
+        let place = ControlGroupPlace(
+            version: version, mounts: SmallFile.text(of: "/proc/self/mountinfo") ?? "",
+            membership: SmallFile.text(of: "/proc/self/cgroup") ?? "")
+        guard let place else {
+            return "no hierarchy of version \(version.rawValue) with a processor controller is "
+                + "mounted"
+        }
+        if let obstacle = place.obstacle() { return obstacle }
+        guard SmallFile.mayWrite(in: place.parentFolder) else {
+            return "\(place.parentFolder) may not be written"
+        }
+        return nil
     }
 }

@@ -37,14 +37,8 @@ extension Disk {
         }
 
         private static func text(_ findings: [DiskFinding], _ name: String) -> String {
-            let lines = findings.map { finding in
-                let word =
-                    switch finding.severity {
-                    case .fault: "FAULT  "
-                    case .warning: "WARNING"
-                    case .note: "ok     "
-                    }
-                return "\(word)  \(Console.plain(finding.sentence))"
+            let lines = findings.map {
+                "\($0.severity.label)  \(Console.plain($0.sentence))"
             }
             guard findings.allSatisfy({ $0.severity == .note }) else {
                 return lines.joined(separator: "\n")

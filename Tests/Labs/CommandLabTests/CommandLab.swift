@@ -80,7 +80,7 @@ struct CommandLab {
         let files = try #require(FileManager.default.enumerator(atPath: sources))
         for case let file as String in files where file.hasSuffix(".swift") {
             let text = try String(contentsOfFile: "\(sources)/\(file)", encoding: .utf8)
-            for match in text.matches(of: /as: "([a-z]+(?:\.[a-zA-Z]+)+)"/) {
+            for match in text.matches(of: /as: "([a-z]+(?:\.[a-zA-Z]+)*)"/) {
                 printed.insert(String(match.1))
             }
         }

@@ -71,6 +71,7 @@ struct CommandRuns: Sendable {
         "disk detach": CommandRuns(failure: ["web1", "--domain", "1"]),
         "disk doctor": CommandRuns(),
         "disk list": CommandRuns(success: Success("disk.list") { _ in [] }),
+        "doctor": CommandRuns(success: Success("doctor") { _ in [] }),
         "migrate bench": CommandRuns(
             success: Success("migrate.bench") { _ in ["--memory", "1M", "--xbzrle-cache", "64K"] },
             failure: ["--memory", "1024T"]),

@@ -43,20 +43,27 @@ extension RelayLab {
                     "--connect", "\(wire.endpoint)",
                 ] + certificates.options("relay"))
             try await relay.line { $0.hasPrefix("relay: waiting") }
+            let before = try RecordingProxy(
+                at: .unix(path: folder.file("source")), to: .unix(path: folder.file("relay")),
+                recording: folder.file("source.recorded"))
             let migration = try await LabMigration(
-                of: source, to: .unix(path: folder.file("relay")), capabilities: ["return-path"])
+                of: source, to: before.endpoint, capabilities: ["return-path"])
             try await migration.reach(round: 2)
             try await migration.hurry()
             try await migration.complete()
             try await relay.succeed()
             try await receive.succeed()
+            try await before.end()
             try await wire.end()
             #expect(receive.text.contains("sent no certificate"), "\(receive.text)")
 
             try await destination.status("paused")
-            let differing = try MemoryFiles.differingPages(
-                source.memoryFile, destination.memoryFile)
+            let sent = try await SentMemory(
+                of: source, arrived: destination.memoryFile, recording: before.recording
+            ) { try await tiny("reference", waits: true, stopped: true) }
+            let differing = try MemoryFiles.differingPages(sent.file, destination.memoryFile)
             #expect(differing == [])
+            try await sent.close()
             // The wire without TLS begins with its name, and holds the guest's text.
             for text in ["ROOSTMIG", "QEVM", "pc.ram"] {
                 #expect(try !MemoryFiles.contains(text, in: wire.recording))

@@ -11,7 +11,7 @@ extension RelayLab {
             let source = try await tiny("source")
             let folder = try TemporaryFolder()
             let file = folder.file("guest.stream")
-            let path = try await RelayPath(to: nil, file: file)
+            let path = try await RelayPath(to: nil, file: file, recordsSource: true)
             let migration = try await path.migrate(
                 source, capabilities: ["xbzrle"])
             try await migration.reach(round: 2)
@@ -39,9 +39,13 @@ extension RelayLab {
                 ])
                 try await send.succeed()
                 try await destination.status("paused")
-                let differing = try MemoryFiles.differingPages(
-                    source.memoryFile, destination.memoryFile)
+                let sent = try await SentMemory(
+                    of: source, arrived: destination.memoryFile,
+                    recording: try #require(path.source).recording
+                ) { try await tiny("reference", waits: true, stopped: true) }
+                let differing = try MemoryFiles.differingPages(sent.file, destination.memoryFile)
                 #expect(differing == [])
+                try await sent.close()
                 try await destination.cont()
                 try await destination.turn(after: last)
                 try await destination.close()

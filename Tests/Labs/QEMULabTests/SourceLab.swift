@@ -173,14 +173,30 @@ struct SourceLab {
         )
     }
 
-    private func tiny(_ folder: TemporaryFolder) async throws -> (LabQEMU, firmware: String) {
+    private func tiny(
+        _ folder: TemporaryFolder
+    ) async throws -> (LabQEMU, LabQEMU.Configuration, firmware: String) {
         var configuration = LabQEMU.Configuration(binary: assets.qemu)
         configuration.memoryKiB = TinyGuest.memoryKiB
         configuration.firmware = try await TinyGuest.build(in: folder)
         configuration.sharesMemory = true
         let qemu = try await LabQEMU("source", configuration)
         try await qemu.go()
-        return (qemu, configuration.firmware ?? "")
+        return (qemu, configuration, configuration.firmware ?? "")
+    }
+
+    /// A QEMU that waits for such a guest, stopped.
+    private func reference(
+        _ configuration: LabQEMU.Configuration, compresses: Bool
+    ) async throws -> LabQEMU {
+        var configuration = configuration
+        configuration.waits = true
+        configuration.stopped = true
+        let qemu = try await LabQEMU("reference", configuration)
+        try await qemu.control.execute(
+            "migrate-set-capabilities",
+            ["capabilities": [["capability": "compress", "state": .bool(compresses)]]])
+        return qemu
     }
 
     @Test(
@@ -193,13 +209,16 @@ struct SourceLab {
         let name = capabilities.isEmpty ? "plain" : capabilities.joined(separator: ", ")
         try await LabClock.measure("7.2 to destination, \(name), \(workers) workers") {
             let folder = try TemporaryFolder()
-            let (qemu, firmware) = try await tiny(folder)
+            let (qemu, configuration, firmware) = try await tiny(folder)
             let options = DestinationOptions(
                 maximumRAMByteCount: 1 << 30, decompressionThreads: workers)
             let (endpoint, blocks, load) = try listening(folder, options)
             async let loaded = load()
+            let proxy = try RecordingProxy(
+                at: .unix(path: folder.file("proxy")), to: endpoint,
+                recording: folder.file("source.recorded"))
             let migration = try await LabMigration(
-                of: qemu, to: endpoint, capabilities: capabilities)
+                of: qemu, to: proxy.endpoint, capabilities: capabilities)
             // With compression on, QEMU takes no account of what is in its threads, and ends soon.
             let compresses = capabilities.contains("compress")
             if !compresses {
@@ -208,7 +227,12 @@ struct SourceLab {
             }
             try await migration.complete()
             let statistics = try await loaded
-            #expect(try MemoryFiles.differingPages(qemu.memoryFile, blocks[0].path) == [])
+            try await proxy.end()
+            let sent = try await SentMemory(
+                of: qemu, arrived: blocks[0].path, recording: proxy.recording
+            ) { try await reference(configuration, compresses: compresses) }
+            #expect(try MemoryFiles.differingPages(sent.file, blocks[0].path) == [])
+            try await sent.close()
             #expect(try MemoryFiles.differingPages(firmware, blocks[1].path) == [])
             #expect(statistics.plainPages > 0 && statistics.zeroPages > 0)
             if !compresses {
@@ -226,7 +250,7 @@ struct SourceLab {
     ) async throws {
         try await LabClock.measure("7.2 to destination, refused") {
             let folder = try TemporaryFolder()
-            let (qemu, _) = try await tiny(folder)
+            let (qemu, _, _) = try await tiny(folder)
             let (endpoint, _, load) = try listening(
                 folder, DestinationOptions(maximumRAMByteCount: 1 << 20))
             async let loaded = load()

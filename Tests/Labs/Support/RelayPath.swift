@@ -3,18 +3,20 @@ package import RoostSystem
 
 /// A move's two relays as processes of their own, and what passes recorded.
 ///
-///     source ─▶ relay ═▶ proxy ═▶ receive ─▶ proxy ─▶ destination or file
+///     source ─▶ [proxy] ─▶ relay ═▶ proxy ═▶ receive ─▶ proxy ─▶ destination or file
 package struct RelayPath: Sendable {
     private let folder: TemporaryFolder
     package let relay: ChildProcess
     package let receive: ChildProcess
+    /// Before the relay, where it was asked for.
+    package let source: RecordingProxy?
     /// Between the two, where it was asked for.
     package let wire: RecordingProxy?
     /// Between receive and a destination QEMU, likewise.
     package let stream: RecordingProxy?
 
     /// Where the source migrates to.
-    package var entrance: Endpoint { .unix(path: folder.file("relay")) }
+    package var entrance: Endpoint { source?.endpoint ?? .unix(path: folder.file("relay")) }
 
     /// The memory as a side knew it at switch-over, one file a block.
     package func dump(_ side: String) -> String { folder.file("dump-\(side)/pc.ram") }
@@ -25,11 +27,12 @@ package struct RelayPath: Sendable {
     ///   - destination: Where a QEMU listens.
     ///   - file: Or a file for the stream.
     ///   - records: Whether what passes is recorded.
+    ///   - recordsSource: Whether what the source sends is recorded too, for ``SentMemory``.
     ///   - fileByteCountLimit: The longest file that receive may write (RLIMIT_FSIZE).
     /// - Throws: `LabError` with what they wrote, when one of them does not start.
     package init(
         to destination: Endpoint?, file: String? = nil, records: Bool = true,
-        fileByteCountLimit: Int? = nil
+        recordsSource: Bool = false, fileByteCountLimit: Int? = nil
     ) async throws {
         let folder = try TemporaryFolder()
         self.folder = folder
@@ -65,6 +68,11 @@ package struct RelayPath: Sendable {
                 "--connect", "\(wire?.endpoint ?? receiving)",
             ] + dumping("relay"))
         try await relay.line { $0.hasPrefix("relay: waiting for a source QEMU") }
+        source =
+            recordsSource
+            ? try RecordingProxy(
+                at: .unix(path: folder.file("source")), to: .unix(path: folder.file("relay")),
+                recording: folder.file("source.recorded")) : nil
     }
 
     /// Begins the migration of a source through both, with its return path on or off.
@@ -83,6 +91,7 @@ package struct RelayPath: Sendable {
     package func succeed() async throws -> (relay: JSONValue, receive: JSONValue) {
         try await relay.succeed()
         try await receive.succeed()
+        try await source?.end()
         try await wire?.end()
         try await stream?.end()
         return (try relay.json(), try receive.json())

@@ -9,7 +9,7 @@ package enum TinyGuest {
     package static let memoryKiB = 4160
 
     /// Where each turn leaves its number, in guest memory.
-    static let turnAddress: Int64 = 0x15_0000
+    private static let turnAddress: Int64 = 0x15_0000
 
     /// Builds the firmware.
     ///
@@ -28,6 +28,19 @@ package enum TinyGuest {
             ["-m", "elf_i386", "-e", "0xf0000", "-Ttext=0xf0000", "-o", linked, object])
         try await run("/usr/bin/objcopy", ["-O", "binary", linked, firmware])
         return firmware
+    }
+
+    /// The number of the last turn in a file of the guest's memory.
+    package static func turn(in memoryFile: String) throws -> UInt32 {
+        let file = try FileDescriptor.open(FilePath(memoryFile), .readOnly)
+        return try file.closeAfter {
+            var bytes = [UInt8](repeating: 0, count: 4)
+            _ = try unsafe bytes.withUnsafeMutableBytes { buffer in
+                // SAFETY: the buffer is the array's, alive for the call.
+                try unsafe file.read(fromAbsoluteOffset: turnAddress, into: buffer)
+            }
+            return bytes.reversed().reduce(0) { $0 << 8 | UInt32($1) }
+        }
     }
 
     private static func run(_ program: String, _ arguments: [String]) async throws {
@@ -61,18 +74,7 @@ extension LabQEMU {
     }
 
     /// The number of the tiny guest's last turn.
-    package func lastTurn() throws -> UInt32 {
-        let file = try FileDescriptor.open(FilePath(memoryFile), .readOnly)
-        return try file.closeAfter {
-            var bytes = [UInt8](repeating: 0, count: 4)
-            _ = try unsafe bytes.withUnsafeMutableBytes { buffer in
-                // SAFETY: the buffer is the array's, alive for the call.
-                try unsafe file.read(
-                    fromAbsoluteOffset: TinyGuest.turnAddress, into: buffer)
-            }
-            return bytes.reversed().reduce(0) { $0 << 8 | UInt32($1) }
-        }
-    }
+    package func lastTurn() throws -> UInt32 { try TinyGuest.turn(in: memoryFile) }
 
     /// Waits until the tiny guest has done more turns.
     ///
