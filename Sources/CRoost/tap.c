@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ethtool.h>
 #include <linux/if_tun.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <sched.h>
 #include <string.h>
@@ -46,13 +48,19 @@ int croost_tap_set_carrier(int descriptor, int is_up) {
     return ioctl(descriptor, TUNSETCARRIER, &is_up) == 0 ? 0 : -errno;
 }
 
+/// The link-layer address of an answer, its first octet in bits 40 to 47.
+static uint64_t address_in(const struct ifreq *request) {
+    uint64_t address = 0;
+    for (int index = 0; index < 6; index++) {
+        address = address << 8 | (uint8_t)request->ifr_hwaddr.sa_data[index];
+    }
+    return address;
+}
+
 int croost_tap_link_address(int descriptor, uint64_t *address) {
     struct ifreq request = {0};
     if (ioctl(descriptor, SIOCGIFHWADDR, &request) != 0) return -errno;
-    *address = 0;
-    for (int index = 0; index < 6; index++) {
-        *address = *address << 8 | (uint8_t)request.ifr_hwaddr.sa_data[index];
-    }
+    *address = address_in(&request);
     return 0;
 }
 
@@ -77,4 +85,20 @@ int croost_interface_set_up(const char *name) {
     if (result != 0) return result;
     request.ifr_flags |= IFF_UP;
     return control(SIOCSIFFLAGS, &request);
+}
+
+int croost_interface_look(const char *name, int *is_tap, int *is_open, uint64_t *address) {
+    struct ifreq request = request_for(name);
+    int result = control(SIOCGIFHWADDR, &request);
+    if (result != 0) return result;
+    *address = address_in(&request);
+    struct ethtool_drvinfo driver = {.cmd = ETHTOOL_GDRVINFO};
+    request.ifr_data = (char *)&driver;
+    // Interfaces that cannot tell are none of ours.
+    *is_tap = control(SIOCETHTOOL, &request) == 0 && strcmp(driver.driver, "tun") == 0
+        && strcmp(driver.bus_info, "tap") == 0;
+    struct ethtool_value link = {.cmd = ETHTOOL_GLINK};
+    request.ifr_data = (char *)&link;
+    *is_open = *is_tap && control(SIOCETHTOOL, &request) == 0 && link.data != 0;
+    return 0;
 }

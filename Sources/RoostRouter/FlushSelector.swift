@@ -24,13 +24,3 @@ public struct FlushResult: Equatable, Sendable {
         self.neighbours = neighbours
     }
 }
-
-/// What may be done to a port by hand.
-public enum PortChange: String, CaseIterable, Sendable {
-    /// Frames pass again.
-    case up
-    /// No frames pass, and what was learned through the port is forgotten.
-    case down
-    /// It is taken from the router for good.
-    case remove
-}

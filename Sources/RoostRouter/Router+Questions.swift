@@ -68,18 +68,18 @@ extension Router {
 
     /// Takes a port up or down, or removes it for good.
     ///
+    /// - Returns: How it was before and is now.
     /// - Throws: `RouterError` of kind `notFound` for a port that is none, of kind `limit` when there is no
     ///   room for the routes of one that comes up, which stays down then; and as ``snapshot()``.
-    public func setPort(_ name: String, _ change: PortChange) throws(RouterError) {
-        try ask { (processor) throws(RouterError) in
-            let index = try processor.port(named: name)
-            switch change {
-            case .up: try processor.set(index, isUp: true)
-            case .down: try processor.set(index, isUp: false)
-            case .remove: processor.remove(index)
-            }
+    @discardableResult
+    public func setPort(_ name: String, _ change: PortChange) throws(RouterError)
+        -> PortChangeResult
+    {
+        let result = try ask { (processor) throws(RouterError) in
+            try processor.change(try processor.port(named: name), change)
         }
-        logger.notice("port \(name): \(change.rawValue)")
+        if result.isChanged { logger.notice("port \(name): \(change.rawValue)") }
+        return result
     }
 
     /// Has things traced, and answers what was since a record; tracing ends some seconds after the last
@@ -99,7 +99,7 @@ extension Router {
                 of: kinds, after: sequence, limit: limit, now: processor.now)
             return TraceBatch(
                 records: found.records.map { processor.record($0) }, next: found.next,
-                lostCount: found.lost)
+                lostCount: found.lost, time: processor.sinceStart(processor.now))
         }
     }
 }

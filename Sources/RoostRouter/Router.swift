@@ -30,21 +30,47 @@ public final class Router: Sendable {
     /// - Parameters:
     ///   - configuration: What to run.
     ///   - logger: Where ports' changes by hand and failures are told.
+    ///   - isCancelled: Whether the caller no longer wants it; asked before each port and route.
     /// - Returns: The router; frames are being taken.
     /// - Throws: `RouterError` when the configuration is wrong, a port cannot be opened or a bound is
-    ///   reached; nothing is left open then.
+    ///   reached, and of kind `cancelled`; nothing is left open then.
     public static func start(
-        _ configuration: RouterConfiguration, logger: Logger
+        _ configuration: RouterConfiguration, logger: Logger,
+        unless isCancelled: @Sendable () -> Bool = { false }
     ) throws(RouterError) -> Router {
         try configuration.validate()
-        return try start(configuration, try OpenPort.open(configuration), logger: logger)
+        for note in configuration.notes { logger.warning("\(note)") }
+        DescriptorLimit.raise()
+        return try start(
+            configuration, try OpenPort.open(configuration, unless: isCancelled), logger: logger,
+            unless: isCancelled)
+    }
+
+    /// Finds what would keep a router from starting here, and opens no port.
+    ///
+    /// Its tables are made and let go, with all routes.
+    ///
+    /// - Parameters:
+    ///   - configuration: What would be run.
+    ///   - isCancelled: Whether the caller no longer wants to know.
+    /// - Returns: What is to be known besides, a sentence each, such as rights that this process has not.
+    /// - Throws: `RouterError` as ``start(_:logger:unless:)``.
+    public static func check(
+        _ configuration: RouterConfiguration, unless isCancelled: @Sendable () -> Bool = { false }
+    ) throws(RouterError) -> [String] {
+        try configuration.validate()
+        let ports = try OpenPort.standIns(for: configuration)
+        _ = try Processor.make(configuration, ports, unless: isCancelled)
+        return configuration.notes
+            + (try TAPExamination(configuration.namespaces.flatMap(\.ports)).notes)
     }
 
     /// Begins to forward between ports that are open.
     static func start(
-        _ configuration: RouterConfiguration, _ ports: [OpenPort], logger: Logger
+        _ configuration: RouterConfiguration, _ ports: [OpenPort], logger: Logger,
+        unless isCancelled: @Sendable () -> Bool = { false }
     ) throws(RouterError) -> Router {
-        let processor = try Processor.make(configuration, ports)
+        let processor = try Processor.make(configuration, ports, unless: isCancelled)
         let thread = try ProcessorThread()
         let wake = thread.wake
         var workers: [Worker] = []

@@ -36,4 +36,11 @@ int croost_interface_set_mtu(const char *_Nonnull name, int mtu);
 /// or a negated errno.
 int croost_interface_set_up(const char *_Nonnull name);
 
+/// What an interface of the calling thread's network namespace is: whether it is a TAP interface,
+/// whether somebody has it open (both as ETHTOOL_GDRVINFO and ETHTOOL_GLINK tell), and its link-layer
+/// address as above. Answers 0 or a negated errno, ENODEV when there is none of the name.
+int croost_interface_look(
+    const char *_Nonnull name, int *_Nonnull is_tap, int *_Nonnull is_open,
+    uint64_t *_Nonnull address);
+
 #endif

@@ -13,11 +13,21 @@ public final class NetworkEngine: ControlledEngine {
     ///   - configuration: What it is to be.
     ///   - name: Its name.
     ///   - logger: Where to tell what happens.
-    /// - Throws: `RouterError`, for instance when a device cannot be opened.
+    /// - Throws: `RouterError`, for instance when a device cannot be opened; `CancellationError` when the
+    ///   task is cancelled, and nothing is left open then.
     public init(_ configuration: RouterConfiguration, name: String, logger: Logger) async throws {
         self.name = name
-        router = try await DedicatedThread.run(name: "net-start") {
-            try Router.start(configuration, logger: logger)
+        let stop = try StopSignal()
+        do {
+            router = try await withTaskCancellationHandler {
+                try await DedicatedThread.run(name: "net-start") {
+                    try Router.start(configuration, logger: logger) { stop.isRaised }
+                }
+            } onCancel: {
+                stop.raise()
+            }
+        } catch let error as RouterError where error.kind == .cancelled {
+            throw CancellationError()
         }
     }
 
@@ -60,8 +70,8 @@ public final class NetworkEngine: ControlledEngine {
                         "'\(request.change)' cannot be done to a port: say up, down or "
                             + "remove")
                 }
-                try await asking { try router.setPort(request.port, change) }
-                return ControlNothing()
+                return NetworkPortChange(
+                    try await asking { try router.setPort(request.port, change) })
             },
             ControlCommand("trace", taking: NetworkTraceRequest.self) { request in
                 let router = try engine().router
@@ -98,7 +108,7 @@ public final class NetworkEngine: ControlledEngine {
             let router = try engine().router
             let limit = min(max(request.limit, 0), NetworkTableRequest.rowLimit)
             let listing = try await asking { try list(router, request.namespace, limit) }
-            return NetworkListing(rows: listing.rows.map(tell), total: listing.total)
+            return try NetworkListing(fitting: listing.rows.map(tell), total: listing.total)
         }
     }
 

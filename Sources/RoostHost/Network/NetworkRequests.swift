@@ -2,7 +2,7 @@ internal import RoostRouter
 
 /// Which rows of a table are asked for.
 public struct NetworkTableRequest: Codable, Equatable, Sendable {
-    /// The most rows of an answer: what fits into the bytes that a client takes.
+    /// The most rows of an answer; fewer when they do not fit into the bytes that a client takes.
     public static let rowLimit = 8000
 
     /// The namespace's name; nil for all.

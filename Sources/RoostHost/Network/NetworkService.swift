@@ -40,21 +40,38 @@ public struct NetworkService: Sendable {
         }
     }
 
-    /// The name of the one router that runs.
+    /// The router that is meant.
     ///
-    /// - Parameter directory: Where control sockets are.
-    /// - Returns: Its name.
-    /// - Throws: `HostError` of kind `absent` when none runs, or several do.
-    public static func onlyName(in directory: RunDirectory) throws(HostError) -> ControlName {
+    /// - Parameters:
+    ///   - name: Its name; nil for the one that runs.
+    ///   - directory: Where control sockets are.
+    /// - Returns: Its name among them.
+    /// - Throws: `HostError` of kind `absent` when none of the name runs, or none at all, or several do.
+    public static func controlName(
+        _ name: String?, in directory: RunDirectory
+    ) throws(HostError) -> ControlName {
         let names = directory.names(of: .net)
-        guard let name = names.first else {
+        let list = names.prefix(8).map(\.name).joined(separator: ", ")
+        guard let first = names.first else {
+            let option = name.map { " --name \($0)" } ?? ""
             throw HostError(
-                .absent, "no router runs here: start one with 'roost net up FILE'")
+                .absent,
+                "no router runs here (\(directory.path)): start one with 'roost net up "
+                    + "FILE\(option)', or ask as the user who runs it")
         }
-        guard names.count == 1 else {
-            let list = names.map(\.name).joined(separator: ", ")
-            throw HostError(.absent, "several routers run: name one of \(list) with --name")
+        guard let name else {
+            guard names.count == 1 else {
+                throw HostError(.absent, "several routers run: choose one with --name: \(list)")
+            }
+            return first
         }
-        return name
+        let wanted = try ControlName(.net, name)
+        guard names.contains(wanted) else {
+            throw HostError(
+                .absent,
+                "no router '\(name)' runs here (\(directory.path)): give one with --name: \(list); "
+                    + "or start it with 'roost net up FILE --name \(name)'")
+        }
+        return wanted
     }
 }

@@ -4,6 +4,8 @@ package struct ConfigurationFault: Error, Equatable, Sendable {
     package enum Place: Equatable, Sendable {
         case router
         case namespace(String)
+        /// The limits of a namespace.
+        case limits(String)
         case port(String)
         /// The route of a namespace by its place among its routes.
         case route(namespace: String, index: Int)
@@ -15,6 +17,23 @@ package struct ConfigurationFault: Error, Equatable, Sendable {
     package let key: String?
     /// What is wrong and what to do, after "KEY: ".
     package let reason: String
+
+    /// The part, in words.
+    var placeName: String {
+        switch place {
+        case .router: "the router"
+        case .namespace(let name): "namespace '\(name)'"
+        case .limits(let name): "namespace '\(name)', limits"
+        case .port(let name): "port '\(name)'"
+        case .route(let namespace, let index): "route \(index + 1) of namespace '\(namespace)'"
+        }
+    }
+
+    /// What is wrong as an error of the router, which knows its place too.
+    func error(_ kind: RouterError.Kind = .invalidValue) -> RouterError {
+        let key = key.map { ", \($0)" } ?? ""
+        return RouterError(kind, "\(placeName)\(key): \(reason)", about: self)
+    }
 
     init(_ place: Place, _ key: String?, _ reason: String) {
         self.place = place
@@ -43,4 +62,10 @@ enum ConfigurationName {
     /// What a name has to be, for who chose another.
     static let rule =
         "use letters, digits, - _ and ., the first a letter or digit, at most \(byteLimit)"
+
+    /// Names in a list that does not fill a screen.
+    static func list(_ names: [String]) -> String {
+        let shown = names.prefix(8).joined(separator: ", ")
+        return names.count > 8 ? "\(shown) and \(names.count - 8) more" : shown
+    }
 }

@@ -1,27 +1,44 @@
 extension NamespaceConfiguration {
     /// Checks all but the names.
     func check() throws(ConfigurationFault) {
-        try limits.check(.namespace(name))
+        try limits.check(name)
         for port in ports { try port.check() }
         try checkAddresses()
-        var seen: [Metric: Int] = [:]
+        try checkRoutes()
+    }
+
+    private func checkRoutes() throws(ConfigurationFault) {
+        let checks = RouteChecks(self)
+        var seen: [IPPrefix: RoutesOfPrefix] = [:]
         for (index, route) in routes.enumerated() {
             let place = ConfigurationFault.Place.route(namespace: name, index: index)
-            try route.check(place, among: ports)
-            let key = Metric(prefix: route.prefix, value: route.metric)
-            if let other = seen[key] {
+            try route.check(place, checks)
+            if let other = seen[route.prefix]?.index(ofMetric: route.metric) {
                 throw ConfigurationFault(
                     place, "prefix",
                     "\(route.prefix) has the metric \(route.metric) in route \(other + 1) already: "
                         + "give them different metrics, or one route several next hops")
             }
-            seen[key] = index
+            seen[route.prefix, default: RoutesOfPrefix()].add(route, at: index)
         }
+        // The first in the file, whatever the order of the prefixes.
+        let unused = seen.values.compactMap { $0.neverUsed() }
+        if let first = unused.min(by: { $0.index < $1.index }) { throw fault(first) }
     }
 
-    private struct Metric: Hashable {
-        let prefix: IPPrefix
-        let value: UInt32
+    /// What may be meant otherwise in its routes.
+    var notes: [ConfigurationFault] {
+        var seen: [IPPrefix: RoutesOfPrefix] = [:]
+        for (index, route) in routes.enumerated() {
+            seen[route.prefix, default: RoutesOfPrefix()].add(route, at: index)
+        }
+        return seen.values.compactMap { $0.sharesPorts() }.sorted { $0.index < $1.index }
+            .map(fault)
+    }
+
+    private func fault(_ shadowed: RoutesOfPrefix.Shadowed) -> ConfigurationFault {
+        ConfigurationFault(
+            .route(namespace: name, index: shadowed.index), "metric", shadowed.reason)
     }
 
     /// An address of a port, with the port's place.
@@ -81,7 +98,16 @@ extension NamespaceConfiguration {
 }
 
 extension NamespaceLimits {
-    func check(_ place: ConfigurationFault.Place) throws(ConfigurationFault) {
+    /// What all namespaces of a router may have together.
+    private static let ceilings: [(key: String, share: @Sendable (Self) -> Int, most: Int)] = [
+        ("destinations", { $0.destinations }, QuotaLimits.ceiling),
+        ("exceptions", { $0.exceptions }, QuotaLimits.ceiling),
+        ("neighbours", { $0.neighbours }, NeighbourLimits.mostEntries),
+        ("pending-frames", { $0.pendingFrames }, NeighbourLimits.mostFrames),
+    ]
+
+    func check(_ namespace: String) throws(ConfigurationFault) {
+        let place = ConfigurationFault.Place.limits(namespace)
         try RouterConfiguration.check(place, "destinations", destinations, Self.entryCounts)
         try RouterConfiguration.check(place, "exceptions", exceptions, Self.entryCounts)
         try RouterConfiguration.check(place, "neighbours", neighbours, Self.entryCounts)
@@ -89,5 +115,24 @@ extension NamespaceLimits {
         try RouterConfiguration.check(
             place, "icmp-errors-per-second", icmpErrorsPerSecond, Self.rates)
         try RouterConfiguration.check(place, "icmp-error-burst", icmpErrorBurst, Self.rates)
+    }
+
+    /// Checks that the shares of all namespaces are there at once, since none takes from another.
+    static func check(_ namespaces: [NamespaceConfiguration]) throws(ConfigurationFault) {
+        for (key, share, most) in ceilings {
+            var promised = 0
+            for namespace in namespaces {
+                let share = share(namespace.limits)
+                guard share <= most - promised else {
+                    let others =
+                        promised == 0 ? "" : ", of which the namespaces before have \(promised)"
+                    throw ConfigurationFault(
+                        .limits(namespace.name), key,
+                        "is \(share): all namespaces together may have \(most)\(others); give a "
+                            + "smaller one here or there")
+                }
+                promised += share
+            }
+        }
     }
 }

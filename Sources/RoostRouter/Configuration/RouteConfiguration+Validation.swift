@@ -1,11 +1,14 @@
 extension RouteConfiguration {
     /// Checks a route and its next hops.
     func check(
-        _ place: ConfigurationFault.Place, among ports: [PortConfiguration]
+        _ place: ConfigurationFault.Place, _ checks: RouteChecks
     ) throws(ConfigurationFault) {
         try RouterConfiguration.check(place, "metric", metric, Self.metrics)
         if let reason = Self.reasonNotToRoute(prefix) {
             throw ConfigurationFault(place, "prefix", "\(prefix) \(reason)")
+        }
+        if let reason = checks.reasonNeverUsed(prefix) {
+            throw ConfigurationFault(place, "prefix", reason)
         }
         guard case .forward(let nextHops) = action else { return }
         guard !nextHops.isEmpty else {
@@ -18,7 +21,7 @@ extension RouteConfiguration {
         }
         var seen: Set<NextHopConfiguration> = []
         for nextHop in nextHops {
-            try nextHop.check(place, family: prefix.family, among: ports)
+            try nextHop.check(place, family: prefix.family, checks)
             var unweighted = nextHop
             unweighted.weight = 1
             guard seen.insert(unweighted).inserted else {
@@ -28,17 +31,18 @@ extension RouteConfiguration {
         }
     }
 
+    /// What is never forwarded to, and why.
+    private static let unrouted: [(IPPrefix, String)] = [
+        ("0.0.0.0/8", "names nobody"), ("127.0.0.0/8", "is loopback"),
+        ("224.0.0.0/4", "is multicast"), ("240.0.0.0/4", "is reserved"),
+        ("::/128", "names nobody"), ("::1/128", "is loopback"),
+        ("fe80::/10", "is link-local"), ("ff00::/8", "is multicast"),
+    ].compactMap { text, reason in IPPrefix(text).map { ($0, reason) } }
+
     /// What keeps a prefix from being routed, in words.
     private static func reasonNotToRoute(_ prefix: IPPrefix) -> String? {
         guard prefix.length > 0 else { return nil }
-        let special: [(String, String)] = [
-            ("0.0.0.0/8", "names nobody"), ("127.0.0.0/8", "is loopback"),
-            ("224.0.0.0/4", "is multicast"), ("240.0.0.0/4", "is reserved"),
-            ("::/128", "names nobody"), ("::1/128", "is loopback"),
-            ("fe80::/10", "is link-local"), ("ff00::/8", "is multicast"),
-        ]
-        for (text, reason) in special {
-            guard let range = IPPrefix(text), range.contains(prefix) else { continue }
+        for (range, reason) in unrouted where range.contains(prefix) {
             return "\(reason), which no router forwards: leave the route out"
         }
         return nil
@@ -52,16 +56,23 @@ extension NextHopConfiguration: CustomStringConvertible {
     }
 
     fileprivate func check(
-        _ place: ConfigurationFault.Place, family: AddressFamily, among ports: [PortConfiguration]
+        _ place: ConfigurationFault.Place, family: AddressFamily, _ checks: RouteChecks
     ) throws(ConfigurationFault) {
         try RouterConfiguration.check(place, "weight", weight, Self.weights)
-        guard let port = ports.first(where: { $0.name == port }) else {
+        guard let port = checks.ports[port] else {
             throw ConfigurationFault(
                 place, "port",
-                "there is no port '\(port)' in the namespace: give one of "
-                    + "\(ports.map(\.name).joined(separator: ", "))")
+                "there is no port '\(port)' in the namespace: give one of \(checks.portNames)")
         }
-        guard let gateway else { return }
+        guard let gateway else {
+            // IPv6 asks from the link-local address that every port has.
+            guard family == .ipv4, !port.addresses.contains(where: { $0.address.family == .ipv4 })
+            else { return }
+            throw ConfigurationFault(
+                place, "port",
+                "'\(port.name)' has no IPv4 address to ask for those on its link from: give it one, "
+                    + "if only of the length 32")
+        }
         guard gateway.family == family else {
             throw ConfigurationFault(
                 place, "via", "\(gateway) is not of the prefix's family: give an address that is")
@@ -70,7 +81,7 @@ extension NextHopConfiguration: CustomStringConvertible {
             throw ConfigurationFault(
                 place, "via", "\(gateway) \(reason): give the address of a router")
         }
-        guard !ports.contains(where: { $0.addresses.contains { $0.address == gateway } }) else {
+        guard !checks.owns(gateway) else {
             throw ConfigurationFault(
                 place, "via", "\(gateway) is this router's own: give that of the next router")
         }

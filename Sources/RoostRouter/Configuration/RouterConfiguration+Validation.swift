@@ -3,16 +3,7 @@ extension RouterConfiguration {
     ///
     /// - Throws: `RouterError` of kind `invalidValue` that names the first thing that cannot be.
     public func validate() throws(RouterError) {
-        guard let fault = fault() else { return }
-        let place =
-            switch fault.place {
-            case .router: "the router"
-            case .namespace(let name): "namespace '\(name)'"
-            case .port(let name): "port '\(name)'"
-            case .route(let namespace, let index): "route \(index + 1) of namespace '\(namespace)'"
-            }
-        let key = fault.key.map { ", \($0)" } ?? ""
-        throw RouterError(.invalidValue, "\(place)\(key): \(fault.reason)")
+        if let fault = fault() { throw fault.error() }
     }
 
     /// The first thing that cannot be; nil when all can.
@@ -23,6 +14,14 @@ extension RouterConfiguration {
         } catch {
             return error
         }
+    }
+
+    /// How many things that may be meant otherwise are told.
+    private static let noteLimit = 8
+
+    /// What can be, but may be meant otherwise, a sentence each.
+    var notes: [String] {
+        namespaces.flatMap(\.notes).prefix(Self.noteLimit).map { $0.error().description }
     }
 
     private func check() throws(ConfigurationFault) {
@@ -50,7 +49,9 @@ extension RouterConfiguration {
         }
         try checkNames()
         for namespace in namespaces { try namespace.check() }
+        try NamespaceLimits.check(namespaces)
         try checkDevices()
+        try checkLinkAddresses()
     }
 
     private func checkNames() throws(ConfigurationFault) {
@@ -64,6 +65,11 @@ extension RouterConfiguration {
             }
         }
         let ports = namespaces.flatMap(\.ports)
+        guard !ports.isEmpty else {
+            throw ConfigurationFault(
+                .router, nil,
+                "there is no port, by which packets would come and go: add one under [[port]]")
+        }
         guard ports.count <= Self.portLimit else {
             throw ConfigurationFault(
                 .router, nil, "there are \(ports.count) ports: give it at most \(Self.portLimit)")
@@ -101,6 +107,21 @@ extension RouterConfiguration {
                     "the device \(device) is port '\(owner)' already: name another")
             }
             owners[key] = port.name
+        }
+    }
+
+    /// A link address is one port's: on one link, two would take each other's frames.
+    private func checkLinkAddresses() throws(ConfigurationFault) {
+        var owners: [MACAddress: String] = [:]
+        for port in namespaces.flatMap(\.ports) {
+            guard let mac = port.mac else { continue }
+            if let owner = owners[mac] {
+                throw ConfigurationFault(
+                    .port(port.name), "mac",
+                    "\(mac) is that of port '\(owner)' already: give another, or leave it out for "
+                        + "one chosen at random")
+            }
+            owners[mac] = port.name
         }
     }
 

@@ -13,6 +13,9 @@ enum QuotaKind: Int, CaseIterable, Sendable {
 
 /// How much of each kind a namespace may have.
 struct QuotaLimits: Sendable, Equatable {
+    /// What the limits of all namespaces of a router may add up to, of each kind.
+    static let ceiling = 1 << 24
+
     private var limits: [UInt32]
 
     /// The same for each kind, to be changed by kind.

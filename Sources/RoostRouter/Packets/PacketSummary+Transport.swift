@@ -23,21 +23,28 @@ extension PacketSummary {
                     + "\(header.ports.destination): " + segment(header, length)
             }
         case IPProtocol.icmp, IPProtocol.icmpv6:
-            guard length >= ICMPMessage.headerByteCount else {
+            guard let message = icmp(frame, protocolNumber, from: start, to: end) else {
                 return ends + "\(Self.name(protocolNumber)), truncated, length \(length)"
             }
-            let words = frame.loadWords(at: start, as: BigEndianWords<2>.self)
-            let type = UInt8(truncatingIfNeeded: words[0] >> 24)
-            let code = UInt8(truncatingIfNeeded: words[0] >> 16)
-            let text =
-                protocolNumber == IPProtocol.icmp
-                ? message(type, code, words[1]) : message6(type, code, words[1])
-            let subject = subject(frame, protocolNumber, type, from: start, to: end)
             let name = protocolNumber == IPProtocol.icmp ? "ICMP" : "ICMP6,"
-            return ends + "\(name) \(text)\(subject), length \(length)"
+            return ends + "\(name) \(message.text), length \(length)"
         default:
             return ends + "\(Self.name(protocolNumber)), length \(length)"
         }
+    }
+
+    /// An ICMP message in words; nil when it is shorter than its header.
+    static func icmp(
+        _ frame: RawSpan, _ protocolNumber: UInt8, from start: Int, to end: Int
+    ) -> (type: UInt8, code: UInt8, text: String)? {
+        guard end - start >= ICMPMessage.headerByteCount else { return nil }
+        let words = frame.loadWords(at: start, as: BigEndianWords<2>.self)
+        let type = UInt8(truncatingIfNeeded: words[0] >> 24)
+        let code = UInt8(truncatingIfNeeded: words[0] >> 16)
+        let text =
+            protocolNumber == IPProtocol.icmp
+            ? message(type, code, words[1]) : message6(type, code, words[1])
+        return (type, code, text + subject(frame, protocolNumber, type, from: start, to: end))
     }
 
     /// A protocol's name, or its number.

@@ -56,8 +56,7 @@ enum TAPInterface {
         try check(options)
         let made: Made
         if let namespace = options.networkNamespace {
-            let path = namespace.contains("/") ? namespace : "/run/netns/\(namespace)"
-            made = try inNamespace(path) { () throws(RouterError) in
+            made = try inNamespace(path(ofNamespace: namespace)) { () throws(RouterError) in
                 try make(options, device: device)
             }
         } else {
@@ -132,22 +131,25 @@ enum TAPInterface {
         return made
     }
 
+    /// The file of a network namespace that is named as `ip netns` does, or by its path.
+    static func path(ofNamespace namespace: String) -> String {
+        namespace.contains("/") ? namespace : "/run/netns/\(namespace)"
+    }
+
     /// Runs a closure on a thread that is in a network namespace, and waits for it.
-    private static func inNamespace(
-        _ path: String, _ body: @escaping @Sendable () throws(RouterError) -> Made
-    ) throws(RouterError) -> Made {
+    static func inNamespace<Value: Sendable>(
+        _ path: String, _ body: @escaping @Sendable () throws(RouterError) -> Value
+    ) throws(RouterError) -> Value {
         let file: OwnedDescriptor
         do {
             file = OwnedDescriptor(
                 try FileDescriptor.open(
                     FilePath(path), .readOnly, options: .closeOnExec))
         } catch {
-            throw RouterError(
-                .notFound,
-                "cannot open the network namespace \(path): \(error); see `ip netns list`")
+            throw cannotOpenNamespace(path, error as? Errno ?? .ioError)
         }
         let descriptor = file.descriptor.rawValue
-        let outcome = Outcome<Result<Made, RouterError>>()
+        let outcome = Outcome<Result<Value, RouterError>>()
         let done: Semaphore
         do {
             done = try Semaphore()
@@ -165,8 +167,9 @@ enum TAPInterface {
         }
         if let refused { throw RouterError(.port, refused.description) }
         done.wait()
+        withExtendedLifetime(file) {}
         guard let result = outcome.take() else {
-            throw RouterError(.port, "no interface was made in \(path)")
+            throw RouterError(.port, "nothing was done in \(path)")
         }
         return try result.get()
     }
@@ -178,13 +181,16 @@ enum TAPInterface {
         throw RouterError(.port, "cannot \(action) interface \(name): \(Errno(rawValue: -result))")
     }
 
-    private static func cannotOpen(_ device: String, _ reason: Errno) -> RouterError {
+    /// Why the clone device cannot be opened.
+    static func cannotOpen(_ device: String, _ reason: Errno) -> RouterError {
         let advice =
             switch reason {
-            case .noSuchFileOrDirectory, .noSuchAddressOrDevice:
-                "load the module tun, or make the device known in this container"
+            case .noSuchFileOrDirectory, .noSuchAddressOrDevice,
+                .operationNotSupportedByDevice:
+                "load the module (modprobe tun), or make the device known in this container"
             case .permissionDenied, .notPermitted:
                 "run as root, or give the user access to the device"
+            case .tooManyOpenFiles: "raise the limit on open files (ulimit -n)"
             default: "see the kernel's log"
             }
         return RouterError(.port, "cannot open \(device): \(reason); \(advice)")
@@ -195,25 +201,66 @@ enum TAPInterface {
         case .resourceBusy:
             RouterError(
                 .exists,
-                "cannot make interface \(name): the name is taken; give another, or end who has it")
+                "cannot open the TAP device \(name): another process has it open; end that, or give "
+                    + "another device")
         case .notPermitted, .permissionDenied:
             RouterError(
                 .port,
-                "cannot make interface \(name): \(reason); run as root or with CAP_NET_ADMIN, or "
-                    + "make it beforehand for this user (ip tuntap add)")
-        case .invalidArgument:
-            RouterError(
-                .exists,
-                "cannot make interface \(name): an interface of another kind has that name")
+                "cannot open the TAP device \(name): \(reason); run as root or with CAP_NET_ADMIN, "
+                    + "or make it beforehand for this user (ip tuntap add dev \(name) mode tap user "
+                    + "USER)")
+        case .invalidArgument: isOfAnotherKind(name)
         default:
-            RouterError(.port, "cannot make interface \(name): \(reason)")
+            RouterError(.port, "cannot open the TAP device \(name): \(reason)")
+        }
+    }
+
+    /// The refusal of an interface that is no TAP interface, or one that it cannot be opened as.
+    static func isOfAnotherKind(_ name: String) -> RouterError {
+        RouterError(
+            .exists,
+            "the interface \(name) is there already and is of another kind: give another device, or "
+                + "remove it (ip link delete \(name)) to have it made")
+    }
+
+    /// The refusal of a port's link address that its host's side has.
+    static func hasSameAddress(_ address: MACAddress, _ name: String) -> RouterError {
+        RouterError(
+            .invalidValue,
+            "\(address) is the address of the system's side of \(name), and the port needs one of "
+                + "its own: give another, or leave it out")
+    }
+
+    private static func cannotOpenNamespace(_ path: String, _ reason: Errno) -> RouterError {
+        let name = path.hasPrefix("/run/netns/") ? String(path.dropFirst(11)) : nil
+        switch (reason, name) {
+        case (.noSuchFileOrDirectory, let name?):
+            return RouterError(
+                .notFound,
+                "there is no network namespace '\(name)' (\(path)): make it with 'ip netns add "
+                    + "\(name)', or give one that 'ip netns list' shows")
+        case (.permissionDenied, _), (.notPermitted, _):
+            return RouterError(
+                .port, "cannot open the network namespace \(path): \(reason); run as root")
+        case (.tooManyOpenFiles, _):
+            return RouterError(
+                .port,
+                "cannot open the network namespace \(path): \(reason); raise the limit on open "
+                    + "files (ulimit -n)")
+        default:
+            return RouterError(
+                .notFound,
+                "cannot open the network namespace \(path): \(reason); give one that 'ip netns "
+                    + "list' shows")
         }
     }
 
     private static func cannotEnter(_ path: String, _ reason: Errno) -> RouterError {
         switch reason {
         case .invalidArgument:
-            RouterError(.invalidValue, "\(path) is no network namespace")
+            RouterError(
+                .invalidValue,
+                "\(path) is no network namespace: give one that 'ip netns list' shows")
         default:
             RouterError(
                 .port,

@@ -10,21 +10,55 @@ struct OpenPort: Sendable {
 
     /// Opens every port of a configuration.
     ///
+    /// - Parameters:
+    ///   - configuration: Whose ports.
+    ///   - isCancelled: Whether the caller no longer wants them; asked before each.
+    /// - Returns: The ports, in the order of the configuration.
     /// - Throws: `RouterError`; those that were opened before are closed.
     static func open(
-        _ configuration: RouterConfiguration
+        _ configuration: RouterConfiguration, unless isCancelled: @Sendable () -> Bool = { false }
     ) throws(RouterError) -> [OpenPort] {
         var random = SystemRandomNumberGenerator()
-        var opened: [OpenPort] = []
-        for (number, namespace) in configuration.namespaces.enumerated() {
-            for port in namespace.ports {
-                opened.append(
-                    try open(
-                        port, in: NamespaceIndex(rawValue: UInt16(number)),
-                        workerCount: configuration.workerCount + 1, random: &random))
+        return try each(of: configuration) { (port, namespace) throws(RouterError) in
+            guard !isCancelled() else { throw RouterError.cancelled }
+            do throws(RouterError) {
+                return try open(
+                    port, in: namespace, workerCount: configuration.workerCount + 1,
+                    random: &random)
+            } catch {
+                // The device's name was checked; what is not found or nothing of the kind is where
+                // it should be.
+                let isPlace = error.kind == .notFound || error.kind == .invalidValue
+                throw error.about(.port(port.name), isPlace ? "network-namespace" : "device")
             }
         }
-        return opened
+    }
+
+    /// Stands in for every port of a configuration where its tables are tried alone.
+    ///
+    /// - Throws: `RouterError` of kind `memory`.
+    static func standIns(
+        for configuration: RouterConfiguration
+    ) throws(RouterError) -> [OpenPort] {
+        let absent = try AbsentPort()
+        return try each(of: configuration) { (port, namespace) throws(RouterError) in
+            OpenPort(
+                configuration: port, namespace: namespace, port: absent, kind: .tap,
+                place: "nowhere", mac: port.mac ?? MACAddress(rawValue: 0x0200_0000_0000))
+        }
+    }
+
+    private static func each(
+        of configuration: RouterConfiguration,
+        _ make: (PortConfiguration, NamespaceIndex) throws(RouterError) -> OpenPort
+    ) throws(RouterError) -> [OpenPort] {
+        var made: [OpenPort] = []
+        for (number, namespace) in configuration.namespaces.enumerated() {
+            for port in namespace.ports {
+                made.append(try make(port, NamespaceIndex(rawValue: UInt16(number))))
+            }
+        }
+        return made
     }
 
     private static func open(
@@ -40,6 +74,10 @@ struct OpenPort: Sendable {
             options.isExclusive = false
             options.workerCount = workerCount
             let port = try TAPInterface.open(options)
+            if let mac = configuration.mac, mac == port.hostAddress {
+                throw TAPInterface.hasSameAddress(mac, device).about(
+                    .port(configuration.name), "mac")
+            }
             let place = networkNamespace.map { "tap \(port.interface) in \($0)" }
             return OpenPort(
                 configuration: configuration, namespace: namespace, port: port, kind: .tap,

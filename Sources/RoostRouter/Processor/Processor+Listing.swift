@@ -41,82 +41,6 @@ extension Processor {
         listing = found
     }
 
-    // MARK: Destinations
-
-    /// The destinations of some namespaces.
-    func destinations(
-        in namespaces: [RouterNamespace], limit: Int
-    ) -> Listing<DestinationSnapshot> {
-        var listing = Listing<DestinationSnapshot>(rows: [], total: 0)
-        let names = Dictionary(
-            namespaces.map { ($0.index, $0.name) }, uniquingKeysWith: { first, _ in first })
-        let places = exceptionPlaces(in: namespaces)
-        for detail in destinations.entries(limit: .max) {
-            guard let name = names[detail.word.namespace] else { continue }
-            listing.total += 1
-            guard listing.rows.count < limit else { continue }
-            listing.rows.append(snapshot(of: detail, in: name, places[detail.id.handle]))
-        }
-        return listing
-    }
-
-    private func exceptionPlaces(
-        in namespaces: [RouterNamespace]
-    ) -> [DestinationHandle: ExceptionPlace] {
-        var places: [DestinationHandle: ExceptionPlace] = [:]
-        for namespace in namespaces {
-            for place in exceptions.places(in: namespace.index, limit: .max) {
-                let found = view.exceptions.find(
-                    nextHop: place.nextHop, high: place.high, low: place.low,
-                    namespace: namespace.index)
-                if !found.isNone { places[found] = place }
-            }
-        }
-        return places
-    }
-
-    private func snapshot(
-        of detail: EntrySnapshot, in namespace: String, _ place: ExceptionPlace?
-    ) -> DestinationSnapshot {
-        let word = detail.word
-        var row = DestinationSnapshot(
-            namespace: namespace, kind: kind(of: detail),
-            port: outbox.port(word.port)?.configuration.name, inputAction: word.input.name,
-            outputAction: word.output.name)
-        if let place { row.address = IPAddress(place.family, place.high, place.low) }
-        if detail.gateway != (0, 0) {
-            row.gateway = IPAddress(detail.family, detail.gateway.high, detail.gateway.low)
-        }
-        let ofPort = view.ports.mtu(word.port)
-        row.pathMTU = detail.pathMTU == 0 ? ofPort : Int(detail.pathMTU)
-        if detail.expires > 0 {
-            row.expires = .milliseconds(Int64(clamping: detail.expires.subtractingClamped(now)))
-        }
-        if word.error != .none { row.error = word.error.name }
-        if word.flags.contains(.isKilled) { row.obsolete = "dead" }
-        row.references = detail.referenceCount
-        row.uses = detail.usage.packetCount
-        if detail.usage.lastUse > 0 {
-            row.sinceUsed = .milliseconds(
-                Int64(clamping: now.subtractingClamped(detail.usage.lastUse)))
-        }
-        if !detail.neighbour.isNone {
-            row.neighbourState = neighbours.state(of: detail.neighbour).phase.name
-        }
-        return row
-    }
-
-    private func kind(of detail: EntrySnapshot) -> DestinationSnapshot.Kind {
-        if detail.state == .garbage || detail.state == .waiting { return .garbage }
-        let word = detail.word
-        if word.flags.contains(.isException) { return .exception }
-        switch word.input {
-        case .deliver: return .local
-        case .forward: return word.flags.contains(.isOnLink) ? .link : .nextHop
-        default: return .discard
-        }
-    }
-
     // MARK: Neighbours
 
     /// The neighbours of some namespaces.
@@ -155,9 +79,7 @@ extension Processor {
             case .packet(let note): .packet(trace(of: note))
             }
         return TraceRecord(
-            sequence: record.sequence,
-            time: .milliseconds(Int64(clamping: record.time.subtractingClamped(startedAt))),
-            event: event)
+            sequence: record.sequence, time: sinceStart(record.time), event: event)
     }
 
     private func trace(of note: TraceLog.PacketNote) -> PacketTrace {
@@ -166,17 +88,7 @@ extension Processor {
         var trace = PacketTrace(
             namespace: namespace ?? "", port: port?.configuration.name ?? "",
             byteCount: note.byteCount, decision: note.verdict.name)
-        switch note.header {
-        case .none: break
-        case .ipv4(let source, let destination, let protocolNumber):
-            trace.source = .ipv4(source)
-            trace.destination = .ipv4(destination)
-            trace.protocolNumber = protocolNumber
-        case .ipv6(let source, let destination, let protocolNumber):
-            trace.source = .ipv6(source)
-            trace.destination = .ipv6(destination)
-            trace.protocolNumber = protocolNumber
-        }
+        trace.headers = note.headers
         trace.outPort = note.verdict.port.flatMap { outbox.port($0)?.configuration.name }
         return trace
     }
@@ -231,34 +143,5 @@ extension NextHopKey.Kind {
     fileprivate var gateway: IPAddress? {
         if case .forward(let gateway) = self { return gateway }
         return nil
-    }
-}
-
-extension DestinationAction {
-    /// The action in a listing.
-    fileprivate var name: String {
-        switch self {
-        case .discard: "discard"
-        case .forward: "forward"
-        case .deliver: "deliver"
-        case .answerError: "error"
-        case .broadcast: "broadcast"
-        case .multicast: "multicast"
-        }
-    }
-}
-
-extension DestinationError {
-    /// The error in a listing.
-    fileprivate var name: String {
-        switch self {
-        case .none: "none"
-        case .networkUnreachable: "network-unreachable"
-        case .hostUnreachable: "host-unreachable"
-        case .prohibited: "prohibited"
-        case .invalid: "invalid"
-        case .blackhole: "blackhole"
-        case .timedOut: "timed-out"
-        }
     }
 }

@@ -37,6 +37,31 @@ extension Processor {
         }
     }
 
+    /// Does to a port what was asked for by hand.
+    ///
+    /// - Returns: How it was before and is now.
+    /// - Throws: As ``takeUp(_:)``.
+    mutating func change(
+        _ port: PortIndex, _ change: PortChange
+    ) throws(RouterError) -> PortChangeResult {
+        guard let before = outbox.port(port) else {
+            throw RouterError(.notFound, "the port has gone")
+        }
+        switch change {
+        case .up: try set(port, isUp: true)
+        case .down: try set(port, isUp: false)
+        case .remove: remove(port)
+        }
+        let after = outbox.port(port)
+        let isOther = before.isUp != after?.isUp
+        return PortChangeResult(
+            change, of: before.configuration.name,
+            in: namespaces[Int(before.namespace.rawValue)].name, before: before.isUp ? .up : .down,
+            after: after.map { $0.isUp ? .up : .down },
+            isChanged: isOther || before.isHeldDown != after?.isHeldDown,
+            routeCount: isOther ? max(before.withdrawn.count, after?.withdrawn.count ?? 0) : 0)
+    }
+
     /// Takes a port up or down by hand; one that is down stays so whatever its device does.
     mutating func set(_ port: PortIndex, isUp: Bool) throws(RouterError) {
         outbox.ports[Int(port.rawValue)]?.isHeldDown = !isUp

@@ -242,8 +242,9 @@ extension Processor {
         guard !handle.isNone else {
             throw RouterError(
                 .limit,
-                "namespace \(namespaces[place].name) has as many destinations as it may: "
-                    + "raise its limit")
+                "namespace '\(namespaces[place].name)' has as many destinations as it may, "
+                    + "\(exceptions.quotas.limit(.entries, of: namespace)): raise its "
+                    + "limits.destinations, or let routes share next hops")
         }
         destinations.finish(handle, as: contents(of: key))
         namespaces[place].add(key, handle)

@@ -4,9 +4,15 @@ internal import RoostMemory
 extension Processor {
     /// Makes the tables of a configuration whose ports are open, with all its routes.
     ///
-    /// - Throws: `RouterError` when a bound is reached or there is no memory.
+    /// - Parameters:
+    ///   - configuration: What they are to be.
+    ///   - open: Its ports.
+    ///   - isCancelled: Whether the caller no longer wants them; asked again and again.
+    /// - Returns: Their writer.
+    /// - Throws: `RouterError` when a bound is reached or there is no memory, and of kind `cancelled`.
     static func make(
-        _ configuration: RouterConfiguration, _ open: [OpenPort]
+        _ configuration: RouterConfiguration, _ open: [OpenPort],
+        unless isCancelled: @Sendable () -> Bool = { false }
     ) throws(RouterError) -> sending Processor {
         let workers = configuration.workerCount
         // The processor reads as a worker does.
@@ -15,7 +21,7 @@ extension Processor {
             limits: DestinationLimits(configuration), workerCount: workers + 1,
             quiescence: quiescence)
         let forwarding = try ForwardingTables(quiescence: quiescence)
-        let quotas = try QuotaLedger(ceilings: QuotaLimits(each: 1 << 24))
+        let quotas = try QuotaLedger(ceilings: QuotaLimits(each: UInt32(QuotaLimits.ceiling)))
         let exceptions = try ExceptionTable(slab: destinations.slab, quotas: quotas)
         let longest = open.map(\.configuration.mtu).max() ?? 1_500
         let frameLimit = longest + FrameLength.longestHeader
@@ -41,21 +47,45 @@ extension Processor {
             pieces: try .making(frameLimit: frameLimit, for: "the processor's frames"),
             frameLimit: frameLimit, now: now, startedAt: now,
             identification: .random(in: 0 ... .max))
-        try processor.setUp(configuration, open)
+        try processor.setUp(configuration, open, unless: isCancelled)
         return processor
     }
 
     private mutating func setUp(
-        _ configuration: RouterConfiguration, _ ports: [OpenPort]
+        _ configuration: RouterConfiguration, _ ports: [OpenPort],
+        unless isCancelled: @Sendable () -> Bool
     ) throws(RouterError) {
         for (number, namespace) in configuration.namespaces.enumerated() {
-            try add(namespace, NamespaceIndex(rawValue: UInt16(number)))
-        }
-        for port in ports { try add(port) }
-        for (number, namespace) in configuration.namespaces.enumerated() {
-            for route in namespace.routes {
-                try add(route, in: NamespaceIndex(rawValue: UInt16(number)))
+            try Self.adding(.namespace(namespace.name), unless: isCancelled) {
+                () throws(RouterError) in
+                try add(namespace, NamespaceIndex(rawValue: UInt16(number)))
             }
+        }
+        for port in ports {
+            try Self.adding(.port(port.configuration.name), unless: isCancelled) {
+                () throws(RouterError) in try add(port)
+            }
+        }
+        for (number, namespace) in configuration.namespaces.enumerated() {
+            for (index, route) in namespace.routes.enumerated() {
+                let place = ConfigurationFault.Place.route(namespace: namespace.name, index: index)
+                try Self.adding(place, unless: isCancelled) { () throws(RouterError) in
+                    try add(route, in: NamespaceIndex(rawValue: UInt16(number)))
+                }
+            }
+        }
+    }
+
+    /// Adds a part of a configuration, and says which it was when it cannot be.
+    private static func adding(
+        _ place: ConfigurationFault.Place, unless isCancelled: @Sendable () -> Bool,
+        _ add: () throws(RouterError) -> Void
+    ) throws(RouterError) {
+        guard !isCancelled() else { throw RouterError.cancelled }
+        do throws(RouterError) {
+            try add()
+        } catch {
+            throw error.about(place)
         }
     }
 
@@ -109,10 +139,10 @@ extension Processor {
 }
 
 extension NeighbourLimits {
-    /// The most neighbours of a process: some 1.5 GB.
-    private static let mostEntries = 1 << 22
-    /// The most packets that wait in a process: at the usual length some 400 MB.
-    private static let mostFrames = 1 << 18
+    /// The most neighbours of a router: some 1.5 GB.
+    static let mostEntries = 1 << 22
+    /// The most packets that wait in a router: at the usual length some 400 MB.
+    static let mostFrames = 1 << 18
 
     /// Room for the shares of all namespaces, so that none takes from another; memory that is not used
     /// is not taken.

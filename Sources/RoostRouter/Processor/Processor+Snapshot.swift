@@ -9,8 +9,8 @@ extension Processor {
         guard let name else { return namespaces }
         let found = namespaces.filter { $0.name == name }
         guard !found.isEmpty else {
-            let known = namespaces.map(\.name).joined(separator: ", ")
-            throw RouterError(.notFound, "there is no namespace \(name); there are: \(known)")
+            let known = ConfigurationName.list(namespaces.map(\.name))
+            throw RouterError(.notFound, "there is no namespace '\(name)': give one of \(known)")
         }
         return found
     }
@@ -22,14 +22,24 @@ extension Processor {
         for case .some(let entry) in outbox.ports where entry.configuration.name == name {
             return entry.index
         }
-        let known = outbox.ports.compactMap { $0?.configuration.name }.joined(separator: ", ")
-        throw RouterError(.notFound, "there is no port \(name); there are: \(known)")
+        let known = outbox.ports.compactMap { $0?.configuration.name }
+        throw RouterError(
+            .notFound,
+            "there is no port '\(name)'"
+                + (known.isEmpty
+                    ? ", and no other: all were removed or have gone"
+                    : ": give one of \(ConfigurationName.list(known))"))
+    }
+
+    /// How long after the router's start a time is.
+    func sinceStart(_ time: UInt64) -> Duration {
+        .milliseconds(Int64(clamping: time.subtractingClamped(startedAt)))
     }
 
     /// What the router is and has done.
     func snapshot(workerCount: Int) -> RouterSnapshot {
         RouterSnapshot(
-            uptime: .milliseconds(Int64(clamping: now.subtractingClamped(startedAt))),
+            uptime: sinceStart(now),
             workerCount: workerCount,
             namespaces: namespaces.map { snapshot(of: $0) }, collector: passes)
     }

@@ -24,6 +24,11 @@ public struct DestinationSnapshot: Equatable, Sendable {
     public var port: String?
     /// The destination, of an exception.
     public var address: IPAddress?
+    /// The first prefixes whose routes lead here: links, the router's addresses, what lies behind a next
+    /// hop.
+    public var prefixes: [IPPrefix] = []
+    /// How many routes lead here.
+    public var routeCount = 0
     /// The next hop.
     public var gateway: IPAddress?
     /// What becomes of packets that come in: `forward`, `deliver`, `error`, `discard`.

@@ -37,20 +37,14 @@ public struct PacketTrace: Equatable, Sendable {
     public var namespace: String
     /// The name of the port that it came in by.
     public var port: String
-    /// Where it came from; nil when it is no IP packet.
-    public var source: IPAddress?
-    /// Where it was to go.
-    public var destination: IPAddress?
-    /// Its protocol (IANA's number).
-    public var protocolNumber: UInt8 = 0
+    /// What its headers say.
+    public var headers = PacketHeaders()
     /// The length of the frame.
     public var byteCount: Int
     /// What became of it: `forward`, `deliver`, `punt`, or why it was dropped.
     public var decision: String
     /// The name of the port that it left by.
     public var outPort: String?
-    /// Its next hop.
-    public var nextHop: IPAddress?
 
     /// Describes what became of a packet.
     public init(namespace: String, port: String, byteCount: Int, decision: String) {
@@ -101,9 +95,12 @@ public struct TraceBatch: Equatable, Sendable {
     public var next: UInt64
     /// How many records before these there was no room to keep.
     public var lostCount: UInt64
+    /// When this was answered, since the router started.
+    public var time: Duration
 
     /// Hands out records.
-    public init(records: [TraceRecord], next: UInt64, lostCount: UInt64) {
+    public init(records: [TraceRecord], next: UInt64, lostCount: UInt64, time: Duration) {
+        self.time = time
         self.records = records
         self.next = next
         self.lostCount = lostCount

@@ -16,14 +16,7 @@ final class TraceLog: Sendable {
         let port: PortIndex
         let byteCount: Int
         let verdict: Verdict
-        let header: Header
-
-        /// The addresses, as far as there are any.
-        enum Header: Sendable {
-            case none
-            case ipv4(source: IPv4Address, destination: IPv4Address, protocolNumber: UInt8)
-            case ipv6(source: IPv6Address, destination: IPv6Address, protocolNumber: UInt8)
-        }
+        let headers: PacketHeaders
     }
 
     /// What happened.
@@ -59,7 +52,7 @@ final class TraceLog: Sendable {
     ) {
         let note = PacketNote(
             port: ingress.port, byteCount: frame.byteCount, verdict: verdict,
-            header: Self.header(frame))
+            headers: PacketHeaders(frame))
         append(.packet(note), now)
     }
 
@@ -111,25 +104,6 @@ final class TraceLog: Sendable {
                 }
             }
             return (wanted, found.last?.sequence ?? sequence, lost)
-        }
-    }
-
-    /// The addresses; a packet whose header cannot be read shows none.
-    private static func header(_ frame: RawSpan) -> PacketNote.Header {
-        guard let link = try? EthernetHeader(frame) else { return .none }
-        switch link.etherType {
-        case EtherType.ipv4:
-            guard let header = try? IPv4Header(frame, at: link.payloadOffset) else { return .none }
-            return .ipv4(
-                source: header.source, destination: header.destination,
-                protocolNumber: header.protocolNumber)
-        case EtherType.ipv6:
-            guard let header = try? IPv6Header(frame, at: link.payloadOffset) else { return .none }
-            return .ipv6(
-                source: header.source, destination: header.destination,
-                protocolNumber: header.nextHeader)
-        default:
-            return .none
         }
     }
 }

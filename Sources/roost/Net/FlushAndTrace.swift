@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import RoostHost
 import RoostRouter
 import SystemPackage
@@ -17,13 +18,19 @@ extension Net {
 
         @OptionGroup var router: RouterName
 
-        @Option(help: ArgumentHelp("Only in this namespace of the router.", valueName: "name"))
+        @Option(
+            help: ArgumentHelp(
+                "Only in this namespace of the router (default: any).", valueName: "name"))
         var namespace: String?
 
-        @Option(help: ArgumentHelp("Only about destinations in this prefix.", valueName: "prefix"))
+        @Option(
+            help: ArgumentHelp(
+                "Only about destinations in this prefix (default: any).", valueName: "prefix"))
         var prefix: String?
 
-        @Option(help: ArgumentHelp("Only about what this next hop leads to.", valueName: "address"))
+        @Option(
+            help: ArgumentHelp(
+                "Only about what this next hop leads to (default: any).", valueName: "address"))
         var nextHop: String?
 
         @Flag(help: "Forget everything.")
@@ -58,10 +65,14 @@ extension Net {
                 NetworkFlushRequest(namespace: namespace, prefix: prefix, nextHop: nextHop),
                 answer: NetworkFlushed.self)
             guard !json else {
-                try Console.printJSON(flushed)
+                try Console.printJSON(flushed, as: "net.flush")
                 return
             }
-            print("forgot \(flushed.exceptions) exceptions and \(flushed.neighbours) neighbours")
+            print(
+                "forgot \(flushed.exceptions) "
+                    + (flushed.exceptions == 1 ? "exception" : "exceptions")
+                    + " and \(flushed.neighbours) "
+                    + (flushed.neighbours == 1 ? "neighbour" : "neighbours"))
         }
     }
 
@@ -73,7 +84,10 @@ extension Net {
                 Example: roost net trace --count 10
 
                 Runs until SIGINT or SIGTERM, or until --count lines were shown. Packets are traced \
-                only while somebody looks; those for which there is no time are counted.
+                only while somebody looks; those for which there is no time are counted. A line \
+                has the time of day, the seconds since the router started, the namespace, the port \
+                that the packet came in by, its ends with their ports, its protocol, and what \
+                became of it.
                 """)
 
         @Argument(
@@ -82,10 +96,12 @@ extension Net {
 
         @OptionGroup var router: RouterName
 
-        @Option(help: ArgumentHelp("End after so many lines.", valueName: "n"))
+        @Option(
+            help: ArgumentHelp(
+                "End after so many lines (default: when it is told to).", valueName: "n"))
         var count: Int?
 
-        @Flag(help: "Print each line as JSON.")
+        @Flag(help: "Print each line as a document of JSON.")
         var json = false
 
         @OptionGroup(title: "Messages") var console: ConsoleArguments
@@ -132,30 +148,25 @@ extension Net {
         }
 
         private func show(_ record: NetworkTraceRecord) throws {
-            let line = json ? try Console.jsonLine(record) : Console.plain(record.line)
-            Console.write(line + "\n", to: .standardOutput)
+            guard !json else {
+                try Console.printJSONLine(record, as: "net.trace")
+                return
+            }
+            let time = "\(Self.timeOfDay(record)) \(Console.decimal(record.seconds, 3))"
+            Console.write(Console.plain("\(time) \(record.line)") + "\n", to: .standardOutput)
         }
-    }
-}
 
-extension NetworkTraceRecord {
-    /// The record as one line for a person.
-    fileprivate var line: String {
-        let time = Console.decimal(seconds, 6)
-        if let collector {
-            return [time, collector.namespace, collector.line].compactMap { $0 }
-                .joined(separator: " ")
+        /// The time of day here, with milliseconds: `16:45:12.123`.
+        private static func timeOfDay(_ record: NetworkTraceRecord) -> String {
+            guard let seconds = record.secondsSince1970 else { return record.time }
+            let milliseconds = Int((seconds * 1000).rounded())
+            var whole = time_t(milliseconds / 1000)
+            // SAFETY: both are local values, alive for the call; numbers of the answer alone are read.
+            var parts = unsafe tm()
+            guard unsafe localtime_r(&whole, &parts) != nil else { return record.time }
+            let numbers = unsafe [parts.tm_hour, parts.tm_min, parts.tm_sec]
+            return numbers.map { $0 < 10 ? "0\($0)" : "\($0)" }.joined(separator: ":")
+                + "." + String("\(1000 + milliseconds % 1000)".dropFirst())
         }
-        guard let packet else { return time }
-        let addresses = packet.source.flatMap { source in
-            packet.destination.map { "\(source) > \($0) protocol \(packet.protocolNumber)" }
-        }
-        let way = packet.outPort.map { port in
-            "to \(port)" + (packet.via.map { " via \($0)" } ?? "")
-        }
-        return [
-            time, packet.namespace, packet.port, addresses, "\(packet.byteCount) bytes:",
-            packet.decision, way,
-        ].compactMap { $0 }.joined(separator: " ")
     }
 }

@@ -30,8 +30,7 @@ struct RouterName: ParsableArguments {
 
     /// The router's name among control sockets.
     func controlName() throws(HostError) -> ControlName {
-        guard let name else { return try NetworkService.onlyName(in: try Surroundings.directory()) }
-        return try ControlName(.net, name)
+        try NetworkService.controlName(name, in: try Surroundings.directory())
     }
 
     /// How the router is.
@@ -52,7 +51,9 @@ struct RouterName: ParsableArguments {
 struct TableOptions: ParsableArguments {
     @OptionGroup var router: RouterName
 
-    @Option(help: ArgumentHelp("Only this namespace of the router.", valueName: "name"))
+    @Option(
+        help: ArgumentHelp(
+            "Only this namespace of the router (default: all).", valueName: "name"))
     var namespace: String?
 
     @Option(help: ArgumentHelp("At most so many rows.", valueName: "n"))
@@ -69,18 +70,19 @@ struct TableOptions: ParsableArguments {
     ///
     /// - Parameters:
     ///   - command: The table's name.
+    ///   - kind: The kind of its document.
     ///   - nothing: What to print when there are none.
     ///   - head: The columns' titles.
     ///   - row: A row's cells.
     /// - Throws: `HostError` when the router does not answer.
     func show<Row: Codable & Equatable & Sendable>(
-        _ command: String, nothing: String, head: [String], row: (Row) -> [String]
+        _ command: String, as kind: String, nothing: String, head: [String], row: (Row) -> [String]
     ) async throws {
         let listing = try await router.ask(
             command, NetworkTableRequest(namespace: namespace, limit: limit),
             answer: NetworkListing<Row>.self)
         guard !json else {
-            try Console.printJSON(listing)
+            try Console.printJSON(listing, as: kind)
             return
         }
         guard !listing.rows.isEmpty else {
@@ -89,9 +91,12 @@ struct TableOptions: ParsableArguments {
         }
         print(Console.table([head] + listing.rows.map(row)))
         if listing.total > listing.rows.count {
+            let isWhole = listing.rows.count < limit || limit == NetworkTableRequest.rowLimit
             Console.note(
-                "\(listing.rows.count) of \(listing.total) shown: raise --limit, or choose a "
-                    + "--namespace")
+                "\(listing.rows.count) of \(listing.total) shown"
+                    + (isWhole
+                        ? ", the most of one answer: choose a --namespace"
+                        : ": raise --limit, or choose a --namespace"))
         }
     }
 }

@@ -22,7 +22,7 @@ extension Net {
         func run() async throws {
             let snapshot = try await router.snapshot()
             guard !json else {
-                try Console.printJSON(snapshot)
+                try Console.printJSON(snapshot, as: "net.show")
                 return
             }
             print(
@@ -75,42 +75,83 @@ extension Net {
                 Example: roost net ports
 
                 Example: roost net ports --down left
+
+                --down, --up and --remove may each be given several times; they are carried out in \
+                this order. A port that was taken down by hand stays down whatever its device \
+                does, until --up; one that was removed is back when the router is started again.
                 """)
 
         @OptionGroup var router: RouterName
 
-        @Option(help: ArgumentHelp("Let no more frames through this port.", valueName: "port"))
-        var down: String?
+        @Option(
+            help: ArgumentHelp(
+                "Let no more frames through this port (default: none).", valueName: "port"))
+        var down: [String] = []
 
-        @Option(help: ArgumentHelp("Let frames through this port again.", valueName: "port"))
-        var up: String?
+        @Option(
+            help: ArgumentHelp(
+                "Let frames through this port again (default: none).", valueName: "port"))
+        var up: [String] = []
 
-        @Option(help: ArgumentHelp("Take this port from the router.", valueName: "port"))
-        var remove: String?
+        @Option(
+            help: ArgumentHelp("Take this port from the router (default: none).", valueName: "port")
+        )
+        var remove: [String] = []
 
         @Flag(help: "Print everything as JSON.")
         var json = false
 
         @OptionGroup(title: "Messages") var console: ConsoleArguments
 
-        func run() async throws {
-            let changes = [("down", down), ("up", up), ("remove", remove)]
-            for case (let change, let port?) in changes {
-                _ = try await router.ask(
-                    "port", NetworkPortRequest(port: port, change: change),
-                    answer: ControlNothing.self)
+        func validate() throws {
+            var seen: Set<String> = []
+            for port in down + up + remove {
+                guard seen.insert(port).inserted else {
+                    throw ValidationError(
+                        "the port \(port) is given twice: say one thing about it at a time")
+                }
             }
-            guard down == nil, up == nil, remove == nil else { return }
+        }
+
+        func run() async throws {
+            let changes =
+                down.map { NetworkPortRequest(port: $0, change: "down") }
+                + up.map { NetworkPortRequest(port: $0, change: "up") }
+                + remove.map { NetworkPortRequest(port: $0, change: "remove") }
+            guard changes.isEmpty else { return try await make(changes) }
             let namespaces = try await router.snapshot().namespaces
             guard !json else {
-                try Console.printJSON(namespaces.map(NamespacePorts.init))
+                try Console.printJSON(PortList(namespaces), as: "net.ports")
                 return
             }
+            show(namespaces)
+        }
+
+        private func make(_ requests: [NetworkPortRequest]) async throws {
+            // All names are looked at before the first change.
+            let ports = try await router.snapshot().namespaces.flatMap(\.ports).map(\.name)
+            let missing = requests.map(\.port).filter { !ports.contains($0) }
+            guard missing.isEmpty else {
+                throw CommandFailure(
+                    "the router has no port '\(missing.joined(separator: "', '"))' and nothing was "
+                        + "changed: 'roost net ports' lists its ports")
+            }
+            var made: [NetworkPortChange] = []
+            for request in requests {
+                let change = try await router.ask(
+                    "port", request, answer: NetworkPortChange.self)
+                made.append(change)
+                if !json { print(Console.plain(change.line)) }
+            }
+            if json { try Console.printJSON(NetworkPortChanges(made), as: "net.portChanges") }
+        }
+
+        private func show(_ namespaces: [NetworkSnapshot.Namespace]) {
             let rows = namespaces.flatMap { namespace in
                 namespace.ports.map { Self.row($0, in: namespace.name) }
             }
             guard !rows.isEmpty else {
-                print("the router has no ports")
+                print("the router has no ports: all were removed, or their devices have gone")
                 return
             }
             let head = [
@@ -119,20 +160,22 @@ extension Net {
             ]
             print(Console.table([head] + rows))
             for port in namespaces.flatMap(\.ports) where !port.drops.isEmpty {
-                let drops = port.drops.sorted { ($0.value, $1.key) > ($1.value, $0.key) }
-                    .map { "\($0.key) \($0.value)" }
+                let drops = port.drops.map { "\($0.reason) \($0.count)" }
                 print(Console.plain("\(port.name) dropped: \(drops.joined(separator: ", "))"))
             }
         }
 
-        /// The ports of a namespace, as JSON has them.
-        private struct NamespacePorts: Encodable {
-            let namespace: String
-            let ports: [NetworkPort]
+        /// The ports by namespace, as JSON has them.
+        private struct PortList: Encodable {
+            struct Namespace: Encodable {
+                let namespace: String
+                let ports: [NetworkPort]
+            }
 
-            init(_ namespace: NetworkSnapshot.Namespace) {
-                self.namespace = namespace.name
-                ports = namespace.ports
+            let namespaces: [Namespace]
+
+            init(_ namespaces: [NetworkSnapshot.Namespace]) {
+                self.namespaces = namespaces.map { Namespace(namespace: $0.name, ports: $0.ports) }
             }
         }
 

@@ -14,7 +14,7 @@ extension Net {
 
         func run() async throws {
             try await options.show(
-                "routes", nothing: "there are no routes",
+                "routes", as: "net.routes", nothing: "there are no routes",
                 head: ["prefix", "namespace", "action", "via", "metric", "origin"]
             ) { (route: NetworkRoute) in
                 let hops = route.nextHops.map { hop in
@@ -39,8 +39,9 @@ extension Net {
             discussion: """
                 Example: roost net destinations --limit 20
 
-                Entries are shared by all destinations behind a next hop; exceptions are those of \
-                single destinations: a path MTU, a redirect, a failure.
+                Entries are shared by all destinations behind a next hop, and shown with the routes \
+                that lead there; exceptions are those of single destinations: a path MTU, a \
+                redirect, a failure.
                 """)
 
         @OptionGroup var options: TableOptions
@@ -53,12 +54,13 @@ extension Net {
                 "expires", "references", "uses", "used", "state",
             ]
             try await options.show(
-                "destinations", nothing: "there are no destinations", head: head
+                "destinations", as: "net.destinations", nothing: "there are no destinations",
+                head: head
             ) { (entry: NetworkDestination) in
                 let state = [entry.error, entry.obsolete, entry.neighbour].compactMap { $0 }
                 return [
-                    entry.address ?? "*", entry.namespace, entry.kind, entry.port ?? "-",
-                    entry.via ?? "-", entry.input, entry.output,
+                    entry.purpose, entry.namespace, entry.kind, entry.port ?? "-", entry.way,
+                    entry.input, entry.output,
                     entry.pathMTU == 0 ? "-" : "\(entry.pathMTU)",
                     Console.time(entry.expiresSeconds), "\(entry.references)", "\(entry.uses)",
                     Console.time(entry.usedSeconds),
@@ -83,7 +85,7 @@ extension Net {
                 "address", "namespace", "port", "mac", "state", "confirmed", "queued", "references",
             ]
             try await options.show(
-                "neighbours", nothing: "there are no neighbours", head: head
+                "neighbours", as: "net.neighbours", nothing: "there are no neighbours", head: head
             ) { (neighbour: NetworkNeighbour) in
                 [
                     neighbour.address, neighbour.namespace, neighbour.port, neighbour.mac ?? "-",

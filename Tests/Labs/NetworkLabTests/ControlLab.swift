@@ -49,15 +49,48 @@ struct ControlLab {
             let namespace = try await stage.json("show")["namespaces"]?.array?.first
             let statistics = namespace?["statistics"]
             // The first packets each way may wait for their next hops; the last ones do not.
-            #expect((statistics?["in_hit"]?.unsignedInteger ?? 0) >= 2)
+            #expect((statistics?["inHit"]?.unsignedInteger ?? 0) >= 2)
             #expect((statistics?["entries"]?.unsignedInteger ?? 0) >= 4)
-            #expect(statistics?["in_no_route"]?.unsignedInteger == 0)
+            #expect(statistics?["inNoRoute"]?.unsignedInteger == 0)
 
             // For people the same in tables.
             for command in ["show", "routes", "destinations", "neighbours", "ports"] {
                 let table = try await stage.net(command)
                 #expect(table.split(separator: "\n").count > 1, "\(command): \(table)")
             }
+        }
+    }
+
+    @Test("every document of a router is as its schema says, and what was done to a port is told")
+    func documents() async throws {
+        try await NetworkStage.run("documents", .pair()) { stage in
+            let trace = try stage.start(["net", "trace", "--count", "4", "--json"])
+            try await trace.line { $0.contains("tracing packets") }
+            try await pingsRight(stage)
+            try await trace.succeed()
+            var documents: [(name: String, text: String)] = trace.output.split(separator: "\n")
+                .map { (name: "trace", text: String($0)) }
+            for command in [
+                "show", "ports", "routes", "destinations", "neighbours", "flush --all",
+                "ports --down left --down right", "ports --down left", "ports --up left --up right",
+            ] {
+                let text = try await stage.net("\(command) --json")
+                documents.append((name: command, text: text))
+            }
+            #expect(try await DocumentSchemas.faults(in: documents) == [])
+
+            let down = try await stage.net("ports --down left")
+            #expect(down.hasPrefix("port left: down, "), "\(down)")
+            let again = try await stage.net("ports --down left")
+            #expect(again.hasPrefix("port left: was down already"), "\(again)")
+            let refused = try stage.start(["net", "ports", "--up", "left", "--down", "middle"])
+            #expect(try await refused.exit() == 1)
+            #expect(refused.text.contains("'middle'"), "\(refused.text)")
+            #expect(try await stage.port("left")["state"]?.string == "down")
+
+            // Nothing is without an address, or what it is for.
+            let table = try await stage.net("destinations")
+            #expect(!table.split(separator: "\n").contains { $0.hasPrefix("*") }, "\(table)")
         }
     }
 
@@ -80,7 +113,7 @@ struct ControlLab {
             let other = try stage.start(["net", "trace"])
             try await other.line { $0.contains("tracing packets") }
             try await pingsRight(stage)
-            try await other.line { $0.contains("192.0.2.2 > 192.0.2.130") }
+            try await other.line { $0.contains("192.0.2.2 > 192.0.2.130 icmp echo request") }
             other.signal(SIGINT)
             try await other.succeed()
         }

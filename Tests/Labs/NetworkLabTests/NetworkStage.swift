@@ -188,7 +188,7 @@ final class NetworkStage: Sendable {
     }
 
     private func findPort(_ name: String) async throws -> JSONValue? {
-        let namespaces = try await json("ports").array ?? []
+        let namespaces = try await json("ports")["namespaces"]?.array ?? []
         let ports = namespaces.flatMap { $0["ports"]?.array ?? [] }
         return ports.first { $0["name"]?.string == name }
     }

@@ -130,6 +130,7 @@ import Testing
                 addresses = ["10.0.0.1/31", "10.0.0.2/32", "10.255.255.255/32"]
                 """
         let configuration = try RouterConfigurationFile.parse(text, path: "net.toml")
+            .configuration
         #expect(configuration.namespaces.first?.ports.last?.addresses.count == 3)
     }
 
@@ -209,8 +210,10 @@ import Testing
             refusal.hasPrefix(
                 "net.toml:16: route 2, prefix: 203.0.113.0/24 has the metric 9 in route 1 already"),
             "\(refusal)")
+        let other = "[[route]]\nprefix = \"203.0.113.0/24\"\nvia = \"198.51.100.2\"\nmetric = 9\n"
         let configuration = try RouterConfigurationFile.parse(
-            Self.ports + route + route + "metric = 9", path: "net.toml")
+            Self.ports + route + other, path: "net.toml"
+        ).configuration
         #expect(configuration.namespaces.first?.routes.map(\.metric) == [100, 9])
     }
 
@@ -226,6 +229,7 @@ import Testing
                 port = "left"
                 """
         let configuration = try RouterConfigurationFile.parse(text, path: "net.toml")
+            .configuration
         let hops = [
             NextHopConfiguration(IPAddress("fe80::2"), port: "right"),
             NextHopConfiguration(nil, port: "left"),

@@ -17,14 +17,14 @@ import Testing
         """
 
     private func read(_ text: String) throws -> RouterConfiguration {
-        try RouterConfigurationFile.parse(text, path: "net.toml")
+        try RouterConfigurationFile.parse(text, path: "net.toml").configuration
     }
 
     @Test func `the example that comes with Roost is read as it stands`() throws {
         let example = URL(fileURLWithPath: #filePath).appendingPathComponent(
             "../../../../Extras/net/example.toml"
         ).standardizedFileURL.path
-        let configuration = try RouterConfigurationFile.read(example)
+        let configuration = try RouterConfigurationFile.read(example).configuration
 
         let namespace = try #require(configuration.namespaces.first)
         #expect(configuration.namespaces.count == 1)
@@ -50,9 +50,15 @@ import Testing
         #expect(namespace.routes[3].action == .unreachable)
     }
 
-    @Test func `the least file is a namespace without ports`() throws {
-        let configuration = try read("")
-        #expect(configuration.namespaces == [NamespaceConfiguration(name: "default")])
+    @Test(arguments: ["", "# nothing\n", "workers = 2\n", "[[namespace]]\nname = \"red\"\n"])
+    func `a router without ports is refused`(_ text: String) throws {
+        try expectRefused(text, "net.toml: there is no port")
+    }
+
+    @Test func `the least file is a port`() throws {
+        let configuration = try read(Self.left)
+        #expect(configuration.namespaces.map(\.name) == ["default"])
+        #expect(configuration.namespaces.first?.ports.map(\.name) == ["left"])
     }
 
     @Test func `a port has the usual values where the file says nothing`() throws {
@@ -131,6 +137,15 @@ import Testing
             "[[namespace]]\nname = \"a\"\n[namespace.limits]\nroutes = 16",
             "net.toml:9: namespace 1, limits, routes: there is no such key here"
         ),
+        (
+            "[[namespace]]\nname = \"default\"\nlimits.neighbours = 4194305",
+            "net.toml:8: namespace 1, limits, neighbours: is 4194305: all namespaces together may "
+                + "have 4194304; give a smaller one"
+        ),
+        (
+            "[[namespace]]\nname = \"default\"\nlimits = { pending-frames = 262145 }",
+            "net.toml:8: namespace 1, limits, pending-frames: is 262145: all namespaces together "
+        ),
     ]
 
     @Test(arguments: refusals)
@@ -176,12 +191,13 @@ import Testing
             }
             #expect(error.description.contains(sentence), "\(error)")
         }
-        try Data(count: RouterConfigurationFile.byteLimit + 1).write(
-            to: URL(fileURLWithPath: path))
+        // A file with a hole, as long as it need be.
+        try FileHandle(forWritingTo: URL(fileURLWithPath: path)).truncate(
+            atOffset: UInt64(RouterConfigurationFile.byteLimit) + 1)
         let long = try #require(throws: HostError.self) {
             _ = try RouterConfigurationFile.read(path)
         }
-        #expect(long.description.contains("has more than"), "\(long)")
+        #expect(long.description.hasPrefix("\(path) has more than 64 MiB"), "\(long)")
         let folderError = try #require(throws: HostError.self) {
             _ = try RouterConfigurationFile.read(folder)
         }

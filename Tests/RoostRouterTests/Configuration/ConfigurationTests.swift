@@ -33,7 +33,10 @@ import Testing
                 { $0.namespaces[0].ports.append($0.namespaces[0].ports[0]) },
                 "port 'left', name: there are two ports 'left'"
             ),
-            ({ $0.namespaces[0].limits.exceptions = 0 }, "namespace 'red', exceptions: is 0"),
+            (
+                { $0.namespaces[0].limits.exceptions = 0 },
+                "namespace 'red', limits, exceptions: is 0"
+            ),
             ({ $0.namespaces[0].ports[0].mtu = 67 }, "port 'left', mtu: is 67"),
             (
                 { $0.namespaces[0].routes[0].metric = 0 },
@@ -42,6 +45,30 @@ import Testing
             (
                 { $0.namespaces[0].routes[0].action = .forward([]) },
                 "route 1 of namespace 'red', next-hops: there is none"
+            ),
+            ({ $0.namespaces[0].ports = [] }, "the router: there is no port"),
+            (
+                { $0.namespaces[0].limits.neighbours = 4_194_305 },
+                "namespace 'red', limits, neighbours: is 4194305: all namespaces together may have"
+            ),
+            (
+                {
+                    $0.namespaces[0].limits.destinations = 16_777_216
+                    $0.namespaces.append(NamespaceConfiguration(name: "blue"))
+                },
+                "namespace 'blue', limits, destinations: is 65536: all namespaces together may have "
+                    + "16777216, of which the namespaces before have 16777216"
+            ),
+            (
+                {
+                    let mac = MACAddress(rawValue: 0x0200_0000_0001)
+                    var port = PortConfiguration(
+                        name: "right", kind: .tap(device: "tap1", networkNamespace: nil))
+                    port.mac = mac
+                    $0.namespaces[0].ports[0].mac = mac
+                    $0.namespaces[0].ports.append(port)
+                },
+                "port 'right', mac: 02:00:00:00:00:01 is that of port 'left' already"
             ),
             (
                 { $0.namespaces[0].ports[0].addresses = [] },

@@ -101,19 +101,27 @@ struct ConfigurationTable {
             of: file, keys: keys)
     }
 
-    /// The tables `[[key]]` of the file, each called by its number; empty when there is none.
-    func tables(_ key: String, keys: [String]) throws(HostError) -> [ConfigurationTable] {
-        var tables: [ConfigurationTable] = []
-        for (index, value) in try elements(key, "tables under [[\(key)]]").enumerated() {
-            guard let inner = value.table else {
-                throw mismatch(key, "tables under [[\(key)]]", .array)
-            }
-            tables.append(
-                try ConfigurationTable(
-                    inner, "\(key) \(index + 1)",
-                    ConfigurationText.Header(name: key, index: index), of: file, keys: keys))
+    /// Calls with each table `[[key]]` of the file, which is called by its number.
+    ///
+    /// - Parameters:
+    ///   - key: The tables' name.
+    ///   - keys: What may be in one.
+    ///   - body: Is given the table and which one it is, from 0.
+    /// - Throws: `HostError` for what is no such table, and what the body throws.
+    func forEachTable(
+        _ key: String, keys: [String],
+        _ body: (Int, ConfigurationTable) throws(HostError) -> Void
+    ) throws(HostError) {
+        guard let value = table[key] else { return }
+        let what = "tables under [[\(key)]]"
+        guard let array = value.array else { throw mismatch(key, what, value.type) }
+        for (index, value) in array.enumerated() {
+            guard let inner = value.table else { throw mismatch(key, what, .array) }
+            let table = try ConfigurationTable(
+                inner, "\(key) \(index + 1)", ConfigurationText.Header(name: key, index: index),
+                of: file, keys: keys)
+            try body(index, table)
         }
-        return tables
     }
 
     /// The tables of a list in one value; empty when there is none.

@@ -6,8 +6,33 @@ enum RouteReading {
         "namespace", "prefix", "via", "port", "weight", "next-hops", "action", "metric",
     ]
 
+    /// The links of a namespace's ports, to find the one that a gateway is on.
+    struct Links {
+        private let ports: [IPPrefix: String]
+        /// The lengths that there are, of each family.
+        private let lengths: [AddressFamily: Set<Int>]
+        /// Some of the links, in words.
+        fileprivate let names: String
+
+        init(_ all: [PortConfiguration]) {
+            let subnets = all.flatMap { port in port.addresses.map { ($0.subnet, port.name) } }
+            ports = Dictionary(subnets, uniquingKeysWith: { first, _ in first })
+            lengths = Dictionary(grouping: subnets.map(\.0), by: \.family)
+                .mapValues { Set($0.map(\.length)) }
+            names = subnets.prefix(8).map { "\($0.0)" }.joined(separator: ", ")
+        }
+
+        /// The port on whose link an address is.
+        fileprivate func port(towards address: IPAddress) -> String? {
+            let found = (lengths[address.family] ?? []).compactMap { length in
+                ports[IPPrefix(address, length: length)]
+            }
+            return found.first
+        }
+    }
+
     static func route(
-        _ table: ConfigurationTable, among ports: [PortConfiguration]
+        _ table: ConfigurationTable, among ports: Links
     ) throws(HostError) -> RouteConfiguration {
         let prefix = try prefix(table)
         var route = RouteConfiguration(prefix, try action(table, ports))
@@ -34,7 +59,7 @@ enum RouteReading {
     }
 
     private static func action(
-        _ table: ConfigurationTable, _ ports: [PortConfiguration]
+        _ table: ConfigurationTable, _ ports: Links
     ) throws(HostError) -> RouteConfiguration.Action {
         let single = ["via", "port", "weight"].first { table.has($0) }
         guard let action = try table.string("action") else {
@@ -67,7 +92,7 @@ enum RouteReading {
     }
 
     private static func nextHop(
-        _ table: ConfigurationTable, _ ports: [PortConfiguration]
+        _ table: ConfigurationTable, _ ports: Links
     ) throws(HostError) -> NextHopConfiguration {
         var gateway: IPAddress?
         if let text = try table.string("via") {
@@ -84,7 +109,7 @@ enum RouteReading {
 
     /// The port that is named, or the one on whose link the gateway is.
     private static func port(
-        _ table: ConfigurationTable, _ gateway: IPAddress?, _ ports: [PortConfiguration]
+        _ table: ConfigurationTable, _ gateway: IPAddress?, _ ports: Links
     ) throws(HostError) -> String {
         if let name = try table.string("port") { return name }
         guard let gateway else {
@@ -95,17 +120,12 @@ enum RouteReading {
             throw table.refusal(
                 "port", "is missing: \(gateway) is link-local, so say on which port's link it is")
         }
-        let port = ports.first { port in
-            port.addresses.contains { $0.subnet.contains(gateway) }
-        }
-        guard let port else {
-            let links = ports.flatMap(\.addresses).map { "\($0.subnet)" }
+        guard let port = ports.port(towards: gateway) else {
             throw table.refusal(
                 "via",
                 "\(gateway) is on no port's link: give an address of "
-                    + (links.isEmpty ? "one, after giving ports addresses" : "")
-                    + links.prefix(8).joined(separator: ", "))
+                    + (ports.names.isEmpty ? "one, after giving ports addresses" : ports.names))
         }
-        return port.name
+        return port
     }
 }

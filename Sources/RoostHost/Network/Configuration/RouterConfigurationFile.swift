@@ -1,4 +1,3 @@
-internal import Glibc
 public import RoostRouter
 internal import RoostSystem
 internal import SystemPackage
@@ -9,20 +8,42 @@ internal import TOMLKit
 /// What stands there: `workers`; a table `[collector]`; tables `[[namespace]]` with `[namespace.limits]`,
 /// `[[port]]` and `[[route]]`. Without a `[[namespace]]` there is one, called `default`; ports and
 /// routes say theirs in `namespace` where there are several. Keys that mean nothing are refused.
-public enum RouterConfigurationFile {
-    /// The most bytes of a file: 10,000 ports and routes fit.
-    public static let byteLimit = 4 << 20
+public struct RouterConfigurationFile: Sendable {
+    /// The most bytes of a file: those of some 600,000 routes.
+    public static let byteLimit = 64 << 20
     /// The name of the namespace where the file has none.
     public static let defaultNamespace = "default"
+
+    /// What the file asks for, which is valid.
+    public let configuration: RouterConfiguration
+    private let places: ConfigurationPlaces
+
+    /// Reads a file without blocking the calling thread.
+    ///
+    /// - Parameter path: The file's path.
+    /// - Returns: What stands there.
+    /// - Throws: As ``read(_:)``; `CancellationError` at once when the task is cancelled.
+    public static func load(_ path: String) async throws -> RouterConfigurationFile {
+        try await onThread("net-file") { stop in
+            try read(path, unless: stop)
+        }
+    }
 
     /// Reads a file.
     ///
     /// - Parameter path: The file's path.
-    /// - Returns: The configuration, which is valid.
+    /// - Returns: What stands there.
     /// - Throws: `HostError` of kind `configuration`: one sentence with the file, the line and the
     ///   key.
-    public static func read(_ path: String) throws(HostError) -> RouterConfiguration {
-        try parse(try text(of: path), path: path)
+    public static func read(_ path: String) throws(HostError) -> RouterConfigurationFile {
+        try read(path, unless: try signal())
+    }
+
+    private static func read(
+        _ path: String, unless stop: StopSignal
+    ) throws(HostError) -> RouterConfigurationFile {
+        let text = try ConfigurationInput(path: path, stop: stop).text(limit: byteLimit)
+        return try parse(text, path: path) { stop.isRaised }
     }
 
     /// Reads a text.
@@ -30,13 +51,22 @@ public enum RouterConfigurationFile {
     /// - Parameters:
     ///   - text: What stands in the file.
     ///   - path: What messages call it.
-    /// - Returns: The configuration, which is valid.
+    /// - Returns: What stands there.
     /// - Throws: `HostError` as ``read(_:)``.
-    public static func parse(_ text: String, path: String) throws(HostError) -> RouterConfiguration
-    {
+    public static func parse(
+        _ text: String, path: String
+    ) throws(HostError) -> RouterConfigurationFile {
+        try parse(text, path: path) { false }
+    }
+
+    private static func parse(
+        _ text: String, path: String, unless isCancelled: @escaping () -> Bool
+    ) throws(HostError) -> RouterConfigurationFile {
         let file = ConfigurationText(path: path, text: text)
-        var reading = try RouterConfigurationReading(try document(text, path), of: file)
-        return try reading.configuration()
+        var reading = try RouterConfigurationReading(
+            try document(text, path), of: file, unless: isCancelled)
+        let configuration = try reading.configuration()
+        return RouterConfigurationFile(configuration: configuration, places: reading.places)
     }
 
     private static func document(_ text: String, _ path: String) throws(HostError) -> TOMLTable {
@@ -56,42 +86,57 @@ public enum RouterConfigurationFile {
         }
     }
 
-    private static func text(of path: String) throws(HostError) -> String {
-        let bytes: [UInt8]
+    // MARK: Starts
+
+    /// Finds what would keep the router from starting here, and opens no device.
+    ///
+    /// - Returns: What the file comes to, and what is to be known besides.
+    /// - Throws: `HostError` as ``read(_:)``, or `RouterError` for what is not about the file;
+    ///   `CancellationError` when the task is cancelled.
+    public func check() async throws -> NetworkCheck {
+        let configuration = configuration
         do {
-            let file = try FileDescriptor.open(FilePath(path), .readOnly)
-            bytes = try file.closeAfter { try read(file) }
-        } catch let error as Errno {
-            throw HostError(
-                .configuration, path: path, errno: error,
-                "cannot read \(path): \(error); give a configuration file that exists and that you "
-                    + "may read")
-        } catch {
-            throw HostError(.configuration, path: path, "cannot read \(path): \(error)")
+            let notes = try await Self.onThread("net-check") { stop in
+                try Router.check(configuration) { stop.isRaised }
+            }
+            return NetworkCheck(configuration, file: places.file.path, notes: notes)
+        } catch let error as RouterError {
+            throw explained(error)
         }
-        guard bytes.count <= byteLimit else {
-            throw HostError(
-                .configuration, path: path,
-                "\(path) has more than \(byteLimit) bytes: it is no configuration of a router")
-        }
-        guard let text = String(validating: bytes, as: UTF8.self) else {
-            throw HostError(.configuration, path: path, "\(path) is no text in UTF-8")
-        }
-        return text
     }
 
-    /// What is in a file, up to one byte more than it may have.
-    private static func read(_ file: FileDescriptor) throws -> [UInt8] {
-        var bytes: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 64 << 10)
-        while bytes.count <= byteLimit {
-            let count = try unsafe chunk.withUnsafeMutableBytes { target in
-                // SAFETY: the buffer is the array's, held exclusively for the call.
-                try unsafe file.read(into: target)
+    /// A failure of the router with the line and key of what asked for it, where there is one.
+    ///
+    /// - Parameter error: The failure.
+    /// - Returns: A `HostError`, or the failure as it was.
+    public func explained(_ error: RouterError) -> any Error {
+        error.fault.map { places.refusal($0) } ?? error
+    }
+
+    /// Runs something on a thread of its own that a cancelled task does not wait for.
+    private static func onThread<Value: Sendable>(
+        _ name: String, _ body: @escaping @Sendable (StopSignal) throws -> Value
+    ) async throws -> Value {
+        let stop = try signal()
+        let result = try await withTaskCancellationHandler {
+            try await DedicatedThread.result(name: name, stackByteCount: 8 << 20) {
+                () throws(any Error) in try body(stop)
             }
-            guard count > 0 else { break }
-            bytes += chunk[..<count]
+        } onCancel: {
+            stop.raise()
         }
-        return bytes
+        try Task.checkCancellation()
+        return try result.get()
+    }
+
+    private static func signal() throws(HostError) -> StopSignal {
+        do throws(Errno) {
+            return try StopSignal()
+        } catch {
+            throw HostError(
+                .configuration, errno: error,
+                "cannot make a signal to stop by: \(error); raise the limit on open files "
+                    + "(ulimit -n)")
+        }
     }
 }

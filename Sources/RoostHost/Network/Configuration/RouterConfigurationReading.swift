@@ -3,23 +3,27 @@ internal import TOMLKit
 
 /// A configuration of a router as it is read from a file's tables.
 struct RouterConfigurationReading {
-    /// Where parts of the configuration stand in the file, for what only the whole shows.
-    private struct Origins {
-        var namespaces: [String: ConfigurationTable] = [:]
-        var ports: [String: ConfigurationTable] = [:]
-        /// Of each namespace its routes.
-        var routes: [String: [ConfigurationTable]] = [:]
-    }
-
     private let root: ConfigurationTable
     private let collector: ConfigurationTable?
+    private let isCancelled: () -> Bool
     private var namespaces: [NamespaceConfiguration] = []
-    private var origins = Origins()
+    /// The namespaces' places by name.
+    private var indices: [String: Int] = [:]
+    /// Where everything stands.
+    private(set) var places: ConfigurationPlaces
 
     /// Takes a file's content.
     ///
+    /// - Parameters:
+    ///   - document: The content.
+    ///   - file: The file.
+    ///   - isCancelled: Whether nobody wants it any more; asked before each table.
     /// - Throws: `HostError` for a key at the top that means nothing.
-    init(_ document: TOMLTable, of file: ConfigurationText) throws(HostError) {
+    init(
+        _ document: TOMLTable, of file: ConfigurationText, unless isCancelled: @escaping () -> Bool
+    ) throws(HostError) {
+        self.isCancelled = isCancelled
+        places = ConfigurationPlaces(file: file)
         root = try ConfigurationTable(
             document, "", nil, of: file,
             keys: ["workers", "collector", "namespace", "port", "route"])
@@ -32,16 +36,20 @@ struct RouterConfigurationReading {
     /// - Throws: `HostError` for the first thing that cannot be.
     mutating func configuration() throws(HostError) -> RouterConfiguration {
         try readNamespaces()
-        for table in try root.tables("port", keys: PortReading.keys) {
+        try root.forEachTable("port", keys: PortReading.keys) { (index, table) throws(HostError) in
+            try goOn()
             let place = try namespace(of: table)
             let port = try PortReading.port(table)
-            origins.ports[port.name] = table
+            places.ports[port.name] = index
             namespaces[place].ports.append(port)
         }
-        for table in try root.tables("route", keys: RouteReading.keys) {
+        let links = namespaces.map { RouteReading.Links($0.ports) }
+        try root.forEachTable("route", keys: RouteReading.keys) {
+            (index, table) throws(HostError) in
+            try goOn()
             let place = try namespace(of: table)
-            let route = try RouteReading.route(table, among: namespaces[place].ports)
-            origins.routes[namespaces[place].name, default: []].append(table)
+            let route = try RouteReading.route(table, among: links[place])
+            places.routes[namespaces[place].name, default: []].append(index)
             namespaces[place].routes.append(route)
         }
         var configuration = RouterConfiguration(namespaces: namespaces)
@@ -54,12 +62,20 @@ struct RouterConfigurationReading {
         {
             configuration.collector.sliceTime = .microseconds(time)
         }
-        if let fault = configuration.fault() { throw refusal(fault) }
+        try goOn()
+        if let fault = configuration.fault() { throw places.refusal(fault) }
         return configuration
     }
 
+    private func goOn() throws(HostError) {
+        guard isCancelled() else { return }
+        throw HostError(.cancelled, path: places.file.path, "stopped reading \(places.file.path)")
+    }
+
     private mutating func readNamespaces() throws(HostError) {
-        for table in try root.tables("namespace", keys: ["name", "limits"]) {
+        try root.forEachTable("namespace", keys: ["name", "limits"]) {
+            (index, table) throws(HostError) in
+            try goOn()
             let name = try table.requiredString("name", "a name, such as \"red\"")
             var namespace = NamespaceConfiguration(name: name)
             if let limits = try table.table(
@@ -67,41 +83,38 @@ struct RouterConfigurationReading {
             {
                 namespace.limits = try LimitsReading.limits(limits)
             }
-            origins.namespaces[name] = table
+            // Of two of one name the second is refused.
+            places.namespaces[name] = index
+            indices[name] = namespaces.count
             namespaces.append(namespace)
         }
         guard namespaces.isEmpty else { return }
-        namespaces = [NamespaceConfiguration(name: RouterConfigurationFile.defaultNamespace)]
+        let name = RouterConfigurationFile.defaultNamespace
+        indices[name] = 0
+        namespaces = [NamespaceConfiguration(name: name)]
     }
 
     /// The namespace that a port or route is in.
     private func namespace(of table: ConfigurationTable) throws(HostError) -> Int {
-        let names = namespaces.map(\.name)
         guard let name = try table.string("namespace") else {
-            guard names.count == 1 else {
-                throw table.refusal(
-                    "namespace", "is missing: give one of \(names.joined(separator: ", "))")
+            guard namespaces.count == 1 else {
+                throw table.refusal("namespace", "is missing: give one of \(names)")
             }
             return 0
         }
-        guard let index = names.firstIndex(of: name) else {
+        guard let index = indices[name] else {
             throw table.refusal(
                 "namespace",
-                "there is no namespace '\(name)': give one of \(names.joined(separator: ", ")), or "
-                    + "add it under [[namespace]]")
+                "there is no namespace '\(name)': give one of \(names), or add it under "
+                    + "[[namespace]]")
         }
         return index
     }
 
-    private func refusal(_ fault: ConfigurationFault) -> HostError {
-        let table =
-            switch fault.place {
-            case .router: fault.key?.hasPrefix("slice-") == true ? collector : root
-            case .namespace(let name): origins.namespaces[name]
-            case .port(let name): origins.ports[name]
-            case .route(let namespace, let index): origins.routes[namespace]?[index]
-            }
-        return (table ?? root).refusal(fault.key, fault.reason)
+    /// The namespaces' names, as many as a sentence holds.
+    private var names: String {
+        let shown = namespaces.prefix(8).map(\.name).joined(separator: ", ")
+        return namespaces.count > 8 ? "\(shown) and \(namespaces.count - 8) more" : shown
     }
 }
 

@@ -2,6 +2,14 @@ internal import RoostRouter
 
 /// A port as a router's control socket describes it.
 public struct NetworkPort: Codable, Equatable, Sendable {
+    /// How many frames were dropped for one reason.
+    public struct Drop: Codable, Equatable, Sendable {
+        /// The reason, such as `no-route`.
+        public var reason: String
+        /// How many.
+        public var count: UInt64
+    }
+
     /// Its place among the router's ports.
     public var index: UInt16
     /// Its name.
@@ -26,13 +34,13 @@ public struct NetworkPort: Codable, Equatable, Sendable {
     public var sentFrames: UInt64
     /// Their bytes.
     public var sentBytes: UInt64
-    /// What was dropped, by reason.
-    public var drops: [String: UInt64]
+    /// What was dropped by reason, the most frequent first.
+    public var drops: [Drop]
 
     /// How many were dropped.
     public var dropCount: UInt64 {
-        drops.values.reduce(0) { sum, count in
-            let (total, isTooMuch) = sum.addingReportingOverflow(count)
+        drops.reduce(0) { sum, drop in
+            let (total, isTooMuch) = sum.addingReportingOverflow(drop.count)
             return isTooMuch ? .max : total
         }
     }
@@ -50,7 +58,9 @@ public struct NetworkPort: Codable, Equatable, Sendable {
         receivedBytes = port.receivedBytes
         sentFrames = port.sentFrames
         sentBytes = port.sentBytes
-        drops = Dictionary(
+        let counts = Dictionary(
             port.drops.map { ($0.reason, $0.count) }, uniquingKeysWith: { $0 &+ $1 })
+        drops = counts.map { Drop(reason: $0.key, count: $0.value) }
+            .sorted { ($1.count, $0.reason) < ($0.count, $1.reason) }
     }
 }

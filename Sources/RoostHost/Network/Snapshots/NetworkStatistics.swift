@@ -1,6 +1,6 @@
 internal import RoostRouter
 
-/// What a namespace's packets met, under the names that `rtstat` and `lnstat` made known.
+/// What a namespace's packets met; ``named`` has the names that `rtstat` and `lnstat` made known.
 public struct NetworkStatistics: Codable, Equatable, Sendable {
     /// Destination entries there are.
     public var entries: UInt64
@@ -31,33 +31,16 @@ public struct NetworkStatistics: Codable, Equatable, Sendable {
     /// Entries refused.
     public var overflow: UInt64
 
-    private enum CodingKeys: String, CodingKey {
-        case entries
-        case inHit = "in_hit"
-        case inSlowTotal = "in_slow_tot"
-        case inSlowMulticast = "in_slow_mc"
-        case inNoRoute = "in_no_route"
-        case inBroadcast = "in_brd"
-        case inMartianDestination = "in_martian_dst"
-        case inMartianSource = "in_martian_src"
-        case outHit = "out_hit"
-        case outSlowTotal = "out_slow_tot"
-        case collectorTotal = "gc_total"
-        case collectorIgnored = "gc_ignored"
-        case collectorGoalMiss = "gc_goal_miss"
-        case overflow = "gc_dst_overflow"
-    }
-
-    /// The counts by name, in the order in which they are shown.
+    /// The counts under the names of `rtstat`, in the order in which they are shown.
     public var named: [(name: String, count: UInt64)] {
         [
-            (.entries, entries), (.inHit, inHit), (.inSlowTotal, inSlowTotal),
-            (.inSlowMulticast, inSlowMulticast), (.inNoRoute, inNoRoute),
-            (.inBroadcast, inBroadcast), (.inMartianDestination, inMartianDestination),
-            (.inMartianSource, inMartianSource), (.outHit, outHit), (.outSlowTotal, outSlowTotal),
-            (.collectorTotal, collectorTotal), (.collectorIgnored, collectorIgnored),
-            (.collectorGoalMiss, collectorGoalMiss), (.overflow, overflow),
-        ].map { (key: CodingKeys, count: UInt64) in (key.rawValue, count) }
+            ("entries", entries), ("in_hit", inHit), ("in_slow_tot", inSlowTotal),
+            ("in_slow_mc", inSlowMulticast), ("in_no_route", inNoRoute), ("in_brd", inBroadcast),
+            ("in_martian_dst", inMartianDestination), ("in_martian_src", inMartianSource),
+            ("out_hit", outHit), ("out_slow_tot", outSlowTotal), ("gc_total", collectorTotal),
+            ("gc_ignored", collectorIgnored), ("gc_goal_miss", collectorGoalMiss),
+            ("gc_dst_overflow", overflow),
+        ]
     }
 
     init(_ statistics: RouterStatistics) {

@@ -6,6 +6,20 @@ public struct NetworkListing<Row: Codable & Equatable & Sendable>: Codable, Equa
     public var rows: [Row]
     /// How many there are.
     public var total: Int
+
+    /// The most bytes of all rows, within those that a client takes.
+    private static var byteLimit: Int { ControlClient.answerLimit - (64 << 10) }
+
+    /// Takes as many rows as a client takes bytes.
+    init(fitting rows: [Row], total: Int) throws {
+        var left = Self.byteLimit
+        self.rows = Array(
+            try rows.prefix { row in
+                left -= try ControlJSON.encode(row).count + 1
+                return left >= 0
+            })
+        self.total = total
+    }
 }
 
 /// A route as a router's control socket describes it.
@@ -90,6 +104,10 @@ public struct NetworkDestination: Codable, Equatable, Sendable {
     public var port: String?
     /// The destination, of an exception.
     public var address: String?
+    /// The first prefixes whose routes lead here.
+    public var prefixes: [String]
+    /// How many routes lead here.
+    public var routeCount: Int
     /// The next hop.
     public var via: String?
     /// What becomes of packets that come in.
@@ -118,6 +136,8 @@ public struct NetworkDestination: Codable, Equatable, Sendable {
         kind = destination.kind.rawValue
         port = destination.port
         address = destination.address?.description
+        prefixes = destination.prefixes.map(\.description)
+        routeCount = destination.routeCount
         via = destination.gateway?.description
         input = destination.inputAction
         output = destination.outputAction
@@ -129,5 +149,25 @@ public struct NetworkDestination: Codable, Equatable, Sendable {
         uses = destination.uses
         usedSeconds = destination.sinceUsed?.inSeconds
         neighbour = destination.neighbourState
+    }
+}
+
+extension NetworkDestination {
+    /// What it is for, in a word or two: the destination, or the prefixes that lead to it.
+    public var purpose: String {
+        if let address { return address }
+        // What routes no longer lead to waits for its last user.
+        guard let first = prefixes.first else { return via ?? "no route" }
+        return routeCount > 1 ? "\(first) and \(routeCount - 1) more" : first
+    }
+
+    /// Where its packets go, in a word or two.
+    public var way: String {
+        if let via { return via }
+        switch kind {
+        case "link": return "on link"
+        case "local": return "this router"
+        default: return "-"
+        }
     }
 }

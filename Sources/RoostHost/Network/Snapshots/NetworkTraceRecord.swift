@@ -1,30 +1,9 @@
-internal import RoostRouter
+internal import FoundationEssentials
+public import RoostRouter
 
 /// Something that a router traced, as its control socket tells it.
 public struct NetworkTraceRecord: Codable, Equatable, Sendable {
-    /// What became of a packet.
-    public struct Packet: Codable, Equatable, Sendable {
-        /// The namespace's name.
-        public var namespace: String
-        /// The port that it came in by.
-        public var port: String
-        /// Where it came from.
-        public var source: String?
-        /// Where it was to go.
-        public var destination: String?
-        /// Its protocol (IANA's number).
-        public var protocolNumber: UInt8
-        /// The length of its frame.
-        public var byteCount: Int
-        /// What became of it.
-        public var decision: String
-        /// The port that it left by.
-        public var outPort: String?
-        /// Its next hop.
-        public var via: String?
-    }
-
-    /// What a pass of the collector did, under the names of its trace line.
+    /// What a pass of the collector did.
     public struct Pass: Codable, Equatable, Sendable {
         /// The namespace's name; missing for a pass over all.
         public var namespace: String?
@@ -40,14 +19,6 @@ public struct NetworkTraceRecord: Codable, Equatable, Sendable {
         public var expiresMilliseconds: Int?
         /// How long it took, in microseconds.
         public var elapsedMicroseconds: Int
-
-        private enum CodingKeys: String, CodingKey {
-            case namespace, freed, delayed
-            case total = "dst_total"
-            case workPerformed = "work_perf"
-            case expiresMilliseconds = "expires"
-            case elapsedMicroseconds = "elapsed"
-        }
 
         init(_ pass: CollectorPass) {
             namespace = pass.namespace
@@ -69,34 +40,39 @@ public struct NetworkTraceRecord: Codable, Equatable, Sendable {
 
     /// Its number.
     public var sequence: UInt64
+    /// When, as ISO 8601 has it, in UTC with milliseconds: `2026-11-30T16:45:12.123Z`.
+    public var time: String
     /// When, in seconds since the router started.
     public var seconds: Double
     /// What became of a packet, when it was one.
-    public var packet: Packet?
+    public var packet: NetworkTracePacket?
     /// What the collector did, when it did something.
     public var collector: Pass?
 
-    init(_ record: TraceRecord) {
+    init(_ record: TraceRecord, startedAt start: Date) {
         sequence = record.sequence
         seconds = record.time.inSeconds
+        time = start.addingTimeInterval(seconds).formatted(Self.style)
         switch record.event {
-        case .packet(let packet): self.packet = Packet(packet)
+        case .packet(let packet): self.packet = NetworkTracePacket(packet)
         case .collector(let pass): collector = Pass(pass)
         }
     }
-}
 
-extension NetworkTraceRecord.Packet {
-    init(_ packet: PacketTrace) {
-        namespace = packet.namespace
-        port = packet.port
-        source = packet.source?.description
-        destination = packet.destination?.description
-        protocolNumber = packet.protocolNumber
-        byteCount = packet.byteCount
-        decision = packet.decision
-        outPort = packet.outPort
-        via = packet.nextHop?.description
+    private static var style: Date.ISO8601FormatStyle {
+        Date.ISO8601FormatStyle(includingFractionalSeconds: true)
+    }
+
+    /// When it was, in seconds since 1970; nil when the time is not written as it should.
+    public var secondsSince1970: Double? {
+        (try? Date(time, strategy: Self.style))?.timeIntervalSince1970
+    }
+
+    /// What happened, as a line for a person without its time.
+    public var line: String {
+        if let packet { return packet.line }
+        guard let collector else { return "" }
+        return [collector.namespace, collector.line].compactMap { $0 }.joined(separator: " ")
     }
 }
 
@@ -109,9 +85,19 @@ public struct NetworkTraceBatch: Codable, Equatable, Sendable {
     /// How many before these there was no room to keep.
     public var lostCount: UInt64
 
-    init(_ batch: TraceBatch) {
-        records = batch.records.map(NetworkTraceRecord.init)
+    /// Takes the records of a router.
+    ///
+    /// - Parameters:
+    ///   - batch: The records.
+    ///   - time: The time at which they were answered, in seconds since 1970.
+    public init(_ batch: TraceBatch, at time: Double) {
+        let start = Date(timeIntervalSince1970: time - batch.time.inSeconds)
+        records = batch.records.map { NetworkTraceRecord($0, startedAt: start) }
         next = batch.next
         lostCount = batch.lostCount
+    }
+
+    init(_ batch: TraceBatch) {
+        self.init(batch, at: Date.now.timeIntervalSince1970)
     }
 }
