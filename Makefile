@@ -22,10 +22,8 @@ build: packages
 	$(SWIFT) build $(BUILD) --product RoostNBDKit
 	$(STAMP) .build-release/release/roost
 
-demo: packages
-	$(SWIFT) build $(BUILD) --product roost
+demo: build
 	$(SWIFT) build $(BUILD) --product roost-demo
-	$(STAMP) .build-release/release/roost
 	Tests/Labs/qemu/prepare.sh
 	ROOST_BINARY=.build-release/release/roost .build-release/release/roost-demo $(if $(PICTURE),--picture $(PICTURE))
 

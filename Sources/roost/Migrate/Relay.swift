@@ -34,12 +34,13 @@ struct Relay: AsyncParsableCommand, ConsoleCommand {
 
     @OptionGroup(title: "Messages") var console: ConsoleArguments
 
+    func validate() throws {
+        try security.check(for: connect)
+        try security.check(stream: listen, unix: "listen on unix:PATH")
+    }
+
     func run() async throws {
-        if case .tcp = listen, !security.insecure {
-            throw ValidationError(
-                "QEMU's own stream to \(listen) is not encrypted: listen on unix:PATH, or give "
-                    + "--insecure on a network you trust")
-        }
+        try relay.check()
         let outward = try security.security(for: connect)
         let listener = try await TransportListener.listen(on: listen, security: .none)
         let statistics = try await Interruptible.run {
@@ -54,6 +55,6 @@ struct Relay: AsyncParsableCommand, ConsoleCommand {
                 try await relay.run()
             }
         }
-        try relay.report(statistics, "relay: the destination has the guest")
+        try relay.report(statistics, as: "migrate.relay", "relay: the destination has the guest")
     }
 }
