@@ -17,8 +17,15 @@ extension StreamSender {
         var input = try StreamInput.open(path: path)
         var reader = StreamReader(maximumRAMByteCount: maximumRAMByteCount)
         var nothing = Nothing()
-        _ = try input.next { bytes throws(MigrationError) in
-            try reader.consume(bytes, into: &nothing)
+        for _ in 0..<2 {
+            let goesOn = try input.next { bytes throws(MigrationError) in
+                try reader.consume(bytes, into: &nothing)
+            }
+            guard goesOn else {
+                // All of a short one.
+                _ = try reader.finish()
+                return
+            }
         }
     }
 

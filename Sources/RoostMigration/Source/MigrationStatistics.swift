@@ -149,7 +149,8 @@ public struct MigrationStatistics: Sendable, Equatable {
             parts.append(Quantity.rate(bytesPerSecond))
             parts.append("\(Quantity.bytes(ram.remaining)) left")
             let dirtied = Double(ram.dirtyPagesRate) * Double(pageByteCount)
-            parts.append("dirties \(Quantity.rate(dirtied))")
+            // 0 stands for what was not measured yet as well.
+            if dirtied > 0 { parts.append("dirties \(Quantity.rate(dirtied))") }
             if let throttlePercentage, throttlePercentage > 0 {
                 parts.append("throttled \(throttlePercentage) %")
             }

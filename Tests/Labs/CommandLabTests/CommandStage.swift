@@ -73,7 +73,7 @@ struct CommandRuns: Sendable {
         "disk list": CommandRuns(success: Success("disk.list") { _ in [] }),
         "migrate bench": CommandRuns(
             success: Success("migrate.bench") { _ in ["--memory", "1M", "--xbzrle-cache", "64K"] },
-            failure: ["--memory", "1024T"]),
+            failure: ["--memory", "4T"]),
         "migrate guest": CommandRuns(
             failure: ["--from", "/nothing/a", "--to", "/nothing/b"]),
         "migrate receive": CommandRuns(
