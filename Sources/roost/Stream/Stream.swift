@@ -41,3 +41,31 @@ struct StreamFile: ParsableArguments {
         }
     }
 }
+
+/// A number of bytes on the command line: digits and an optional K, M, G or T.
+struct ByteCount: ExpressibleByArgument {
+    let bytes: UInt64
+
+    init(_ bytes: UInt64) {
+        self.bytes = bytes
+    }
+
+    init?(argument: String) {
+        let units: [Character: UInt64] = ["K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40]
+        let unit = argument.last.flatMap { units[Character($0.uppercased())] }
+        let digits = unit == nil ? argument[...] : argument.dropLast()
+        guard let number = UInt64(digits) else { return nil }
+        let (product, overflow) = number.multipliedReportingOverflow(by: unit ?? 1)
+        guard !overflow else { return nil }
+        bytes = product
+    }
+
+    /// The number in the largest unit that it is a whole number of.
+    var defaultValueDescription: String {
+        for (unit, shift) in [("T", 40), ("G", 30), ("M", 20), ("K", 10)] as [(String, UInt64)]
+        where bytes > 0 && bytes % (1 << shift) == 0 {
+            return "\(bytes >> shift)\(unit)"
+        }
+        return "\(bytes)"
+    }
+}
