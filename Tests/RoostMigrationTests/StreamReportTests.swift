@@ -23,8 +23,8 @@ import Testing
         #expect(
             Set(object.keys) == [
                 "file", "packing", "isLibvirtSave", "version", "machineType", "capabilities",
-                "uuid", "byteCount", "trailingByteCount", "hasFooters", "usesMultifd", "commands",
-                "memory", "blocks", "sections", "devices",
+                "uuid", "byteCount", "trailingByteCount", "ignoredByteCount", "hasFooters",
+                "usesMultifd", "commands", "memory", "blocks", "sections", "devices",
             ])
         let memory = try #require(object["memory"] as? [String: Any])
         #expect(

@@ -180,7 +180,8 @@ public struct GuestMemory: ~Copyable, Sendable {
                 throw MigrationError(
                     .limit, block: block.name,
                     "with block \(block.name) the guest's memory passes the limit of "
-                        + "\(maximumByteCount) bytes: raise it if the guest is that large")
+                        + "\(maximumByteCount) bytes: give a larger --maximum-memory if the guest is "
+                        + "that large")
             }
             guard block.maximumByteCount % UInt64(pageByteCount) == 0,
                 block.usedByteCount % UInt64(pageByteCount) == 0,
@@ -380,6 +381,18 @@ public struct GuestMemory: ~Copyable, Sendable {
         precondition(offset < UInt64(usedByteCounts[block]))
         let page = (starts[block] &+ Int(offset)) / pageByteCount
         return received.contains(page)
+    }
+
+    /// The first page at or behind an offset of a block that a record has named.
+    ///
+    /// - Returns: Its offset in bytes; `nil` when there is none. The cost depends on the pages that
+    ///   were not named by a sixty-fourth.
+    func nextReceived(block: Int, from offset: UInt64) -> UInt64? {
+        let start = starts[block] / pageByteCount
+        let end = start + usedByteCounts[block] / pageByteCount
+        let first = start + Int(offset / UInt64(pageByteCount))
+        guard first < end, let page = received.first(in: first..<end) else { return nil }
+        return UInt64(page - start) * UInt64(pageByteCount)
     }
 
     /// Lends a page.

@@ -46,6 +46,7 @@ extension StreamTools {
             maximumRAMByteCount: maximumRAMByteCount)
         let tail = try readWhole(
             &input, into: &converter, maximumRAMByteCount: maximumRAMByteCount, observer)
+        try converter.finish(tail)
         let read = converter.recordsRead
         let written = converter.pagesWritten
         let bytesWritten = try converter.commit()
@@ -174,10 +175,20 @@ struct StreamConverter: StreamHandler, ~Copyable {
         try sink.makeRoom()
     }
 
+    /// Writes the memory, if it waits still; the tail itself comes by ``finish(_:)``.
     mutating func tail(_ bytes: RawSpan) throws(MigrationError) {
         try writePages()
         try releaseSwitchover()
-        try sink.opaque(bytes)
+    }
+
+    /// Writes what followed the memory, without what lies behind the end of the stream.
+    mutating func finish(_ tail: borrowing DeviceTail) throws(MigrationError) {
+        guard memory != nil else {
+            throw MigrationError(
+                .unsupported,
+                "the stream has no memory, only the state of devices: there is nothing to convert")
+        }
+        try tail.withStreamBytes { bytes throws(MigrationError) in try sink.opaque(bytes) }
     }
 
     /// Writes one part with every page that came so far, once.
@@ -189,12 +200,12 @@ struct StreamConverter: StreamHandler, ~Copyable {
                 kind: .part, id: ramID, name: StreamFormat.ramSection, instance: 0,
                 version: StreamFormat.ramVersion, streamOffset: 0))
         for (index, block) in list.enumerated() {
-            var offset: UInt64 = 0
-            while offset < block.usedByteCount {
-                if memory?.isReceived(block: index, offset: offset) == true {
-                    try write(block: index, offset: offset)
-                }
-                offset += UInt64(pageByteCount)
+            var next: UInt64 = 0
+            while next < block.usedByteCount,
+                let offset = memory?.nextReceived(block: index, from: next)
+            {
+                try write(block: index, offset: offset)
+                next = offset + UInt64(pageByteCount)
             }
         }
         sink.writer.endRecords()

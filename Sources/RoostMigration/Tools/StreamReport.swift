@@ -50,6 +50,8 @@ public struct StreamReport: Sendable, Encodable {
     public let byteCount: UInt64
     /// Bytes behind the end of the stream.
     public let trailingByteCount: Int
+    /// Bytes of the file behind its packed data.
+    public let ignoredByteCount: UInt64
     /// Whether footers end the sections.
     public let hasFooters: Bool
     /// Whether pages travelled on multifd channels beside this stream.
@@ -92,6 +94,7 @@ public struct StreamReport: Sendable, Encodable {
         uuid = inspection.configuration?.uuid
         byteCount = tail.streamByteCount
         trailingByteCount = tail.trailingByteCount
+        ignoredByteCount = input.ignoredByteCount
         hasFooters = inspection.hasFooters ?? false
         usesMultifd = inspection.usesMultifd
         commands = inspection.commands

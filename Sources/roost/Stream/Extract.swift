@@ -12,21 +12,24 @@ struct Extract: ParsableCommand {
     @Option(help: "The RAM block, as `inspect` names it.")
     var block: String
 
-    @Option(help: ArgumentHelp("The file to write.", valueName: "file"))
+    @Option(help: ArgumentHelp("The file to write, a pipe, or -.", valueName: "file"))
     var output: String
 
     func run() throws {
-        let (pages, named) = try input.reading("extracting") { observer throws(MigrationError) in
+        let report = try input.reading("extracting") { observer throws(MigrationError) in
             try StreamTools.extract(
                 path: input.file, block: block, output: output,
                 maximumRAMByteCount: input.limit, observer)
         }
-        print(
-            "\(output): block \(block), \(Console.bytes(UInt64(pages) * 4096)), "
-                + "\(named) of \(pages) pages were in the stream")
-        if named < pages {
+        let text =
+            "\(output): block \(block), \(Console.bytes(report.byteCount)), "
+            + "\(report.pagesNamed) of \(report.pages) pages were in the stream"
+        if output == "-" { Console.note(text) } else { print(text) }
+        if report.pagesNamed < report.pages {
             Console.note(
-                "warning: \(pages - named) pages were not in the stream and are left as zeros")
+                "warning: \(report.pages - report.pagesNamed) pages were not in the stream and are "
+                    + "zeros: the guest had given them back (balloon, virtio-mem), or they travelled "
+                    + "on other connections (multifd)")
         }
     }
 }

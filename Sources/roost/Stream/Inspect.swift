@@ -21,7 +21,8 @@ struct Inspect: ParsableCommand {
 
     func run() throws {
         let (report, map) = try input.reading("inspecting") { observer throws(MigrationError) in
-            try StreamTools.inspect(path: input.file, observer)
+            try StreamTools.inspect(
+                path: input.file, maximumRAMByteCount: input.maximumMemory?.bytes ?? .max, observer)
         }
         if let plot {
             let name = FilePath(report.file).lastComponent?.string ?? report.file
@@ -64,6 +65,10 @@ struct Inspect: ParsableCommand {
             print("commands  \(report.commands.joined(separator: ", "))")
         }
         let memory = report.memory
+        guard !report.blocks.isEmpty else {
+            print("memory    none in this file: it holds the state of devices")
+            return printRest(report)
+        }
         print(
             """
             memory    \(Console.bytes(memory.byteCount)) in \(report.blocks.count) blocks, \
@@ -73,6 +78,10 @@ struct Inspect: ParsableCommand {
         if report.usesMultifd { print("          pages travelled on multifd channels, not here") }
         print()
         print(Console.table(blockRows(report)))
+        printRest(report)
+    }
+
+    private func printRest(_ report: StreamReport) {
         print()
         if sections {
             print(Console.table(sectionRows(report)))
@@ -86,6 +95,9 @@ struct Inspect: ParsableCommand {
         if report.devices == nil { print("the stream carries no description of its devices") }
         if report.trailingByteCount > 0 {
             print("\(report.trailingByteCount) bytes follow the end of the stream")
+        }
+        if report.ignoredByteCount > 0 {
+            print("\(report.ignoredByteCount) bytes follow the \(report.packing) data")
         }
     }
 

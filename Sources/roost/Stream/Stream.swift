@@ -19,7 +19,10 @@ struct StreamFile: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "The most memory the stream's guest may have, such as 8G (default: this machine's).",
+            """
+            The most memory the stream's guest may have, such as 8G (default: this machine's; none \
+            for inspect, which loads nothing).
+            """,
             valueName: "size"))
     var maximumMemory: ByteCount?
 
