@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/stat.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -45,6 +46,26 @@ int croost_block_device_sizes(
 int croost_discard_blocks(int descriptor, uint64_t offset, uint64_t byte_count) {
     uint64_t range[2] = {offset, byte_count};
     return ioctl(descriptor, BLKDISCARD, range) < 0 ? -errno : 0;
+}
+
+int croost_rename_new(const char *from, const char *to) {
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) {
+        return 0;
+    }
+    if (errno != EINVAL && errno != ENOSYS) {
+        return -errno;
+    }
+    if (link(from, to) == 0) {
+        return unlink(from) < 0 ? -errno : 0;
+    }
+    if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS) {
+        return -errno;
+    }
+    // Neither is possible here: between the look and the renaming another may take the name.
+    if (access(to, F_OK) == 0) {
+        return -EEXIST;
+    }
+    return rename(from, to) < 0 ? -errno : 0;
 }
 
 static struct flock bytes(short kind, int64_t offset, int64_t byte_count) {

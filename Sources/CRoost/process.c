@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/statfs.h>
@@ -105,4 +107,108 @@ pid_t croost_keeper_start(const struct croost_keeper *keeper) {
 void croost_keeper_reap(pid_t keeper) {
     while (waitpid(keeper, NULL, 0) < 0 && errno == EINTR) {
     }
+}
+
+static void report_and_end(int ready) {
+    char message[5] = {'E'};
+    int failure = errno;
+    memcpy(message + 1, &failure, sizeof failure);
+    ssize_t written = write(ready, message, sizeof message);
+    _exit(written == sizeof message ? 127 : 126);
+}
+
+// Writes a process's number over the digits of a text, without what is not safe after fork(2).
+static void write_number(char *digits, size_t count, pid_t pid) {
+    for (size_t index = count; index-- > 0; pid /= 10) {
+        digits[index] = (char)('0' + pid % 10);
+    }
+}
+
+static void become_child(
+    const char *program, char *const *arguments, char **environment, char *digits,
+    int listening, int ready, pid_t parent) {
+    int spare_ready = fcntl(ready, F_DUPFD_CLOEXEC, 16);
+    if (spare_ready < 0) {
+        _exit(126);
+    }
+    // The death signal is not inherited, and a parent that has ended meanwhile sends none.
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent) {
+        report_and_end(spare_ready);
+    }
+    struct sigaction initial = {.sa_handler = SIG_DFL};
+    for (int number = 1; number < 32; number++) {
+        sigaction(number, &initial, NULL);
+    }
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (null < 0 || dup2(null, 0) < 0) {
+        report_and_end(spare_ready);
+    }
+    if (listening >= 0) {
+        // dup2(2) of a descriptor to itself would leave it closing on exec.
+        int spare = fcntl(listening, F_DUPFD_CLOEXEC, 16);
+        if (spare < 0 || dup2(spare, 3) < 0) {
+            report_and_end(spare_ready);
+        }
+        write_number(digits, 10, getpid());
+    }
+    // CLOSE_RANGE_CLOEXEC is 4.
+    syscall(SYS_close_range, listening >= 0 ? 4U : 3U, ~0U, 4U);
+    execvpe(program, arguments, environment);
+    report_and_end(spare_ready);
+}
+
+pid_t croost_start_child(
+    const char *program, char *const *arguments, int listening, int ready) {
+    size_t count = 0;
+    while (environ[count] != NULL) {
+        count++;
+    }
+    char **environment = calloc(count + 3, sizeof *environment);
+    if (environment == NULL) {
+        return -ENOMEM;
+    }
+    size_t kept = 0;
+    for (size_t index = 0; index < count; index++) {
+        if (strncmp(environ[index], "LISTEN_", 7) != 0) {
+            environment[kept++] = environ[index];
+        }
+    }
+    char pid_text[] = "LISTEN_PID=0000000000";
+    char count_text[] = "LISTEN_FDS=1";
+    if (listening >= 0) {
+        environment[kept++] = pid_text;
+        environment[kept++] = count_text;
+    }
+    pid_t parent = getpid();
+    pid_t pid = fork();
+    if (pid == 0) {
+        become_child(
+            program, arguments, environment, pid_text + strlen("LISTEN_PID="), listening, ready,
+            parent);
+        _exit(126);
+    }
+    int failure = errno;
+    free(environment);
+    return pid < 0 ? -failure : pid;
+}
+
+int croost_child_status(pid_t child) {
+    int status;
+    while (waitpid(child, &status, 0) < 0) {
+        if (errno != EINTR) {
+            return -errno;
+        }
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int croost_is_signal_ignored(int number) {
+    struct sigaction action;
+    if (sigaction(number, NULL, &action) < 0) {
+        return -errno;
+    }
+    return (action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == SIG_IGN;
 }

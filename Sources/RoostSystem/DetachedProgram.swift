@@ -66,19 +66,9 @@ package enum DetachedProgram {
                     .timeout, "started \(path), which was not ready within \(limit): see its log")
             }
         }
-        var answer: [5 of UInt8] = [0, 0, 0, 0, 0]
-        var bytes = answer.mutableSpan
-        // SAFETY: five bytes of a local value, held exclusively for the call.
-        let count = unsafe bytes.withUnsafeMutableBytes {
-            unsafe read(reader.rawValue, $0.baseAddress, 5)
-        }
-        if count >= 1, answer[0] == UInt8(ascii: "R") { return }
-        if count == 5, answer[0] == UInt8(ascii: "E") {
-            let number = (1...4).reduce(UInt32(0)) { number, index in
-                number | UInt32(answer[index]) << UInt32(8 * (index - 1))
-            }
-            throw failure(path, Errno(rawValue: Int32(bitPattern: number)))
-        }
+        let (count, bytes) = StartReport.read(from: reader)
+        if count >= 1, bytes[0] == UInt8(ascii: "R") { return }
+        if count == 5, let reason = StartReport.errno(in: bytes) { throw failure(path, reason) }
         throw SystemError(.thread, "\(path) ended before it was ready: see its log")
     }
 

@@ -14,21 +14,31 @@ package final class Listener: Sendable {
     /// Where it listens; for TCP with the real port, also where 0 was asked for.
     package let endpoint: Endpoint
 
-    private let socket: OwnedDescriptor
+    /// A listening socket, closed with its owner.
+    private enum Socket: ~Copyable {
+        case unix(SocketFile)
+        case tcp(OwnedDescriptor)
+    }
+
+    private let socket: Socket
 
     /// Readable while a connection waits, for a wait of one's own; then accept with no time given.
-    package var descriptor: FileDescriptor { socket.descriptor }
+    package var descriptor: FileDescriptor {
+        switch socket {
+        case .unix(let file): file.socket.descriptor
+        case .tcp(let owned): owned.descriptor
+        }
+    }
 
     /// Readable once the listener is stopped, for ever.
     private let stopSignal: OwnedDescriptor
     private let stopped = Atomic<Bool>(false)
-    /// The unix socket's file as it was made, to remove no other.
-    private let file: SocketFile?
 
     /// Listens.
     ///
-    /// A unix socket's file gets mode 0600. A socket left there by a process that is gone is
-    /// replaced; one that somebody listens on, and any other file, is left alone.
+    /// A unix socket's file gets mode 0600, and a lock file beside it, `PATH.lock`, says that it is
+    /// ours. A socket of ours that a process left behind is replaced; one that somebody listens on,
+    /// one that another program made, and any other file, is left alone.
     ///
     /// - Parameter endpoint: Where. For TCP, port 0 lets the system choose one.
     /// - Throws: `SystemError` of kind `address` or `listen`.
@@ -41,8 +51,7 @@ package final class Listener: Sendable {
         stopSignal = OwnedDescriptor(FileDescriptor(rawValue: event))
         switch endpoint {
         case .unix(let path):
-            socket = try SocketFile.listen(at: path)
-            file = SocketFile(path: path)
+            socket = .unix(try SocketFile.listen(at: path))
             self.endpoint = endpoint
         case .tcp(let host, let port):
             var unresolved: Int32 = 0
@@ -53,8 +62,7 @@ package final class Listener: Sendable {
             guard result >= 0 else {
                 throw Self.failure(endpoint, Errno(rawValue: -result))
             }
-            socket = OwnedDescriptor(FileDescriptor(rawValue: result))
-            file = nil
+            socket = .tcp(OwnedDescriptor(FileDescriptor(rawValue: result)))
             let real = croost_local_port(result)
             self.endpoint = .tcp(host: host, port: UInt16(exactly: real) ?? port)
         }
@@ -66,6 +74,14 @@ package final class Listener: Sendable {
         case .addressInUse:
             SystemError(
                 .listen, errno: reason, "\(what); stop who listens there or choose another place")
+        case .noSuchFileOrDirectory, .notDirectory:
+            SystemError(
+                .listen, errno: reason,
+                "\(what); its folder is not there: make it, or choose another")
+        case .permissionDenied, .notPermitted, .readOnlyFileSystem:
+            SystemError(
+                .listen, errno: reason,
+                "\(what); this user may not listen there: choose another place")
         case .addressNotAvailable:
             SystemError(
                 .listen, errno: reason, "\(what); give an address of this host, or 0.0.0.0")
@@ -73,6 +89,20 @@ package final class Listener: Sendable {
             SystemError(.listen, errno: reason, what)
         }
     }
+
+    /// Whether a process of Roost listens at a path, found out without connecting to it.
+    ///
+    /// - Parameter path: The path of a unix socket.
+    /// - Returns: Whether one does.
+    package static func isListening(at path: String) -> Bool {
+        FileFacts(at: path)?.kind == .socket && SocketLock.isHeld(of: path)
+    }
+
+    /// The process of Roost that listens at a path, as its lock file tells.
+    ///
+    /// - Parameter path: The path of a unix socket.
+    /// - Returns: Its number, or `nil` where that is not known.
+    package static func process(at path: String) -> Int32? { SocketLock.holder(of: path) }
 
     /// Waits for a connection and takes it.
     ///
@@ -85,7 +115,7 @@ package final class Listener: Sendable {
         let deadline = timeout.map { clock.now + $0 }
         while true {
             try waitUntilReady(deadline: deadline, clock: clock)
-            let result = croost_accept(socket.descriptor.rawValue)
+            let result = croost_accept(descriptor.rawValue)
             guard result < 0 else {
                 return StreamSocket(OwnedDescriptor(FileDescriptor(rawValue: result)))
             }
@@ -109,7 +139,7 @@ package final class Listener: Sendable {
     ) throws(SystemError) {
         var waits = [
             pollfd(fd: stopSignal.descriptor.rawValue, events: Int16(POLLIN), revents: 0),
-            pollfd(fd: socket.descriptor.rawValue, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: descriptor.rawValue, events: Int16(POLLIN), revents: 0),
         ]
         while true {
             let left = deadline.map { max(0, (clock.now.duration(to: $0)).clampedMilliseconds) }
@@ -139,11 +169,14 @@ package final class Listener: Sendable {
     /// socket's file is removed. Calling it again does nothing.
     package func stop() {
         guard !stopped.exchange(true, ordering: .acquiringAndReleasing) else { return }
-        file?.removeIfUnchanged()
+        switch socket {
+        case .unix(let file): file.remove()
+        case .tcp: break
+        }
         var one: UInt64 = 1
         // SAFETY: eight bytes of a local value; the count cannot overflow by one write.
         _ = unsafe write(stopSignal.descriptor.rawValue, &one, 8)
-        _ = shutdown(socket.descriptor.rawValue, Int32(SHUT_RDWR))
+        _ = shutdown(descriptor.rawValue, Int32(SHUT_RDWR))
     }
 
     deinit {

@@ -15,6 +15,14 @@ package enum SmallFile {
         guard let file = try? FileDescriptor.open(FilePath(path), .readOnly, options: .closeOnExec)
         else { return nil }
         defer { try? file.close() }
+        return text(of: file)
+    }
+
+    /// The text of an open file, from where it is read next.
+    ///
+    /// - Parameter file: The file.
+    /// - Returns: The text, or `nil` when it cannot be read.
+    package static func text(of file: FileDescriptor) -> String? {
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 4096)
         while bytes.count < maximumByteCount {

@@ -1,90 +1,117 @@
 internal import CRoost
 internal import Glibc
+internal import Synchronization
 internal import SystemPackage
 
-/// The file of a unix socket: which one it is, and the rules for making and removing it.
-struct SocketFile: Sendable {
-    let path: String
-    private let device: UInt64
-    private let inode: UInt64
+/// The path of a unix socket that this process listens on, owned by the lock file beside it.
+///
+/// The one place that says which paths may be listened on: where nothing is, or where a socket of
+/// ours was left by a process that is gone. Anything else is left alone, whatever it is.
+final class SocketFile: Sendable {
+    /// How often a lock that is held is tried again, 10 ms apart: some look at it for a moment.
+    private static let attemptCount = 20
 
-    /// Remembers which file is at a path; `nil` when none is.
-    init?(path: String) {
-        var status = stat()
-        guard unsafe lstat(path, &status) == 0 else { return nil }
-        self.path = path
-        device = UInt64(status.st_dev)
-        inode = UInt64(status.st_ino)
+    /// The socket that listens.
+    let socket: OwnedDescriptor
+    private let token: UInt64?
+    private let lock: Mutex<Holding>
+
+    private struct Holding: ~Copyable {
+        var lock: SocketLock?
     }
 
-    /// Removes the file, unless another has taken its place.
-    func removeIfUnchanged() {
-        guard let now = SocketFile(path: path), now.device == device, now.inode == inode else {
-            return
+    private init(_ path: String, _ socket: Int32, _ lock: consuming SocketLock) {
+        self.socket = OwnedDescriptor(FileDescriptor(rawValue: socket))
+        token = Leavings.note(path)
+        self.lock = Mutex(Holding(lock: lock))
+    }
+
+    /// Listens at a path.
+    ///
+    /// - Parameter path: Where.
+    /// - Returns: The socket, whose file of mode 0600 goes away by ``remove()``.
+    /// - Throws: `SystemError` of kind `listen`; nothing was changed then.
+    static func listen(at path: String) throws(SystemError) -> SocketFile {
+        let lock = try take(path)
+        if let there = FileFacts(at: path) {
+            try check(there, path)
+            if let owner = lock.owner, owner.inode != there.inode {
+                throw refusal(path, "a socket that Roost did not make is there")
+            }
+            // When it cannot be removed, bind(2) says so.
+            _ = unsafe unlink(path)
         }
-        // A file that cannot be removed is a dead socket, which the next listener replaces.
-        _ = unsafe unlink(path)
-    }
-
-    /// Listens at a path, replacing a socket nobody listens on and nothing else.
-    static func listen(at path: String) throws(SystemError) -> OwnedDescriptor {
-        // Two that start at once must not each remove the other's fresh socket: the folder is
-        // locked meanwhile. The lock is advisory and the folder may not be ours, so a lock that
-        // somebody keeps does not stop us for long.
-        let folder = lockFolder(of: path)
-        defer { withExtendedLifetime(folder) {} }
-        try removeDead(path)
         let result = unsafe croost_listen_unix(path, Listener.backlog)
         guard result >= 0 else {
+            lock.remove()
             throw Listener.failure(.unix(path: path), Errno(rawValue: -result))
         }
-        return OwnedDescriptor(FileDescriptor(rawValue: result))
+        if let made = FileFacts(at: path) { lock.tell(made) }
+        return SocketFile(path, result, lock)
     }
 
-    /// Locks the folder a path lies in, for at most half a second's trying.
-    private static func lockFolder(of path: String) -> FolderLock? {
-        let folder = FilePath(path).removingLastComponent()
-        let name = folder.isEmpty ? "." : folder.string
-        // SAFETY: a path and flags; O_DIRECTORY refuses what is no folder.
-        let result = unsafe open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard result >= 0 else { return nil }
-        let lock = FolderLock(OwnedDescriptor(FileDescriptor(rawValue: result)))
-        for _ in 0..<50 {
-            if flock(result, LOCK_EX | LOCK_NB) == 0 { break }
-            // No descriptors: a pause of 10 ms.
-            _ = poll(nil, 0, 10)
+    /// Takes the lock of a path at which nothing is, or a socket.
+    private static func take(_ path: String) throws(SystemError) -> SocketLock {
+        var attempts = 0
+        while true {
+            let there = FileFacts(at: path)
+            if let there { try check(there, path) }
+            do throws(SocketLock.Refusal) {
+                return try SocketLock.take(of: path, makes: there == nil)
+            } catch {
+                attempts += 1
+                switch error {
+                case .held where attempts < attemptCount:
+                    // No descriptors: a pause of 10 ms.
+                    _ = poll(nil, 0, 10)
+                case .missing where attempts < attemptCount && FileFacts(at: path) == nil:
+                    continue
+                default: throw failure(path, error)
+                }
+            }
         }
-        return lock
     }
 
-    /// Removes the socket of a process that is gone.
-    private static func removeDead(_ path: String) throws(SystemError) {
-        var status = stat()
-        guard unsafe lstat(path, &status) == 0 else { return }
-        guard status.st_mode & S_IFMT == S_IFSOCK else {
-            throw SystemError(
-                .listen, errno: .fileExists,
-                "cannot listen on unix:\(path): a file that is no socket is there; remove it or "
-                    + "choose another path")
-        }
-        let result = unsafe croost_connect_unix(path, 1000)
-        if result >= 0 { _ = close(result) }
-        guard result == -ECONNREFUSED else {
-            throw SystemError(
+    private static func check(_ there: FileFacts, _ path: String) throws(SystemError) {
+        guard there.kind != .socket else { return }
+        throw refusal(path, "\(there.kind) is there")
+    }
+
+    private static func refusal(_ path: String, _ reason: String) -> SystemError {
+        SystemError(
+            .listen, errno: .fileExists,
+            "cannot listen on unix:\(path): \(reason); choose another path, or move it away")
+    }
+
+    private static func failure(_ path: String, _ refusal: SocketLock.Refusal) -> SystemError {
+        switch refusal {
+        case .held(let process):
+            let who = process.map { $0 > 0 ? "process \($0)" : "somebody" } ?? "somebody"
+            return SystemError(
                 .listen, errno: .addressInUse,
-                "cannot listen on unix:\(path): somebody listens there already; stop them or "
-                    + "choose another path")
+                "cannot listen on unix:\(path): \(who) listens there already; stop it, or choose "
+                    + "another path")
+        case .missing:
+            return self.refusal(
+                path, "a socket is there that Roost did not make, and somebody may listen on it")
+        case .foreign(let reason):
+            return self.refusal(path, "\(reason), and Roost's lock belongs there")
+        case .failed(let reason):
+            return Listener.failure(.unix(path: path), reason)
         }
-        // When it cannot be removed, bind(2) says so.
-        _ = unsafe unlink(path)
     }
-}
 
-/// A locked folder, unlocked when its descriptor is closed with the last reference.
-private final class FolderLock {
-    private let owned: OwnedDescriptor
+    /// Takes the socket's file and its lock away; calling it again does nothing.
+    func remove() {
+        lock.withLock { holding in
+            guard let lock = holding.lock.take() else { return }
+            // The socket first: who finds it without its lock takes it for another's.
+            Leavings.remove(token)
+            lock.remove()
+        }
+    }
 
-    init(_ owned: consuming OwnedDescriptor) {
-        self.owned = owned
+    deinit {
+        remove()
     }
 }

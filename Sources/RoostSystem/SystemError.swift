@@ -14,8 +14,10 @@ package struct SystemError: Error, Equatable, Sendable, CustomStringConvertible 
         case transfer
         /// The peer is not who may speak here, or cannot be known.
         case credentials
-        /// A thread cannot be started.
+        /// A thread or a program cannot be started.
         case thread
+        /// A file cannot be written, or must not be.
+        case file
         /// The time given is over.
         case timeout
         /// The caller asked to stop.

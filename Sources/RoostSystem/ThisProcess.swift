@@ -1,3 +1,4 @@
+internal import CRoost
 internal import Glibc
 
 /// Facts about the process that runs this.
@@ -16,6 +17,17 @@ package enum ThisProcess {
         let path = bytes.prefix(max(count, 0)).map { UInt8(bitPattern: $0) }
         return count > 0 ? String(validating: path, as: UTF8.self) : nil
     }
+
+    /// Whether it ignores a signal, as under nohup(1).
+    ///
+    /// - Parameter number: The signal.
+    /// - Returns: Whether it does.
+    package static func ignores(_ number: Int32) -> Bool { croost_is_signal_ignored(number) == 1 }
+
+    /// Ends it at once: no object's end comes, no buffer is written out.
+    ///
+    /// - Parameter status: The status, as a shell has it.
+    package static func end(_ status: Int32) -> Never { _exit(status) }
 
     /// Blocks the calling thread for a while.
     ///

@@ -20,12 +20,7 @@ struct Roost: AsyncParsableCommand {
         BrokenPipes.ignore()
         FileSizeLimit.ignoreSignal()
         do {
-            var command = try parseAsRoot()
-            if var asynchronous = command as? any AsyncParsableCommand {
-                try await asynchronous.run()
-            } else {
-                try command.run()
-            }
+            try await SignalWatch.run(try parseAsRoot())
         } catch {
             exit(withError: shown(error))
         }
@@ -39,6 +34,7 @@ struct Roost: AsyncParsableCommand {
         case let error as HypervisorError: CommandFailure(error.description)
         case let error as HostError: CommandFailure(error.description)
         case let error as RouterError: CommandFailure(error.description)
+        case let error as SystemError: CommandFailure(error.description)
         default: error
         }
     }

@@ -3,24 +3,6 @@ import RoostSystem
 import SystemPackage
 import Testing
 
-/// A folder for one test's sockets, removed with what is in it.
-private final class Folder {
-    let path: String
-
-    init() throws {
-        var name = Array("/tmp/roost-system-XXXXXX".utf8CString)
-        guard unsafe mkdtemp(&name) != nil else { throw Errno(rawValue: errno) }
-        path = String(decoding: name.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
-    }
-
-    func endpoint(_ name: String) -> Endpoint { .unix(path: "\(path)/\(name)") }
-
-    deinit {
-        for name in ["a", "b"] { _ = unsafe unlink("\(path)/\(name)") }
-        _ = unsafe rmdir(path)
-    }
-}
-
 /// The mode of a file, or `nil` when there is none.
 private func mode(_ endpoint: Endpoint) -> mode_t? {
     guard case .unix(let path) = endpoint else { return nil }
@@ -73,40 +55,15 @@ private func send(_ text: String, to socket: StreamSocket) throws {
         #expect(mode(folder.endpoint("a")) == nil)
     }
 
-    @Test("A dead socket is replaced, a live one and a plain file are not")
-    func replacing() throws {
-        let folder = try Folder()
-        let endpoint = folder.endpoint("a")
-        let first = try Listener(on: endpoint)
-        let refused = #expect(throws: SystemError.self) { try Listener(on: endpoint) }
-        #expect(refused?.description.contains("listens there already") == true)
-        #expect(throws: Never.self) { try StreamSocket.connect(to: endpoint) }
-
-        // Moved away, the first one's file is a socket that outlives its listener.
-        _ = unsafe rename("\(folder.path)/a", "\(folder.path)/b")
-        first.stop()
-        let second = try Listener(on: folder.endpoint("b"))
-        #expect(throws: Never.self) { try StreamSocket.connect(to: second.endpoint) }
-
-        let file = try FileDescriptor.open(
-            FilePath("\(folder.path)/a"), .writeOnly, options: .create,
-            permissions: .ownerReadWrite)
-        try file.close()
-        let error = #expect(throws: SystemError.self) { try Listener(on: endpoint) }
-        #expect(error?.kind == .listen)
-        #expect(error?.description.contains("no socket is there") == true)
-        #expect(mode(endpoint) == S_IFREG | 0o600)
-    }
-
     @Test("A listener leaves a file alone that has taken its place")
     func removesOnlyItsOwn() throws {
         let folder = try Folder()
-        let first = try Listener(on: folder.endpoint("a"))
-        _ = unsafe unlink("\(folder.path)/a")
-        let second = try Listener(on: folder.endpoint("a"))
-        first.stop()
-        #expect(mode(folder.endpoint("a")) != nil)
-        #expect(throws: Never.self) { try StreamSocket.connect(to: second.endpoint) }
+        let listener = try Listener(on: folder.endpoint("a"))
+        _ = unsafe unlink(folder.file("a"))
+        try folder.write("precious", to: "a")
+        listener.stop()
+        #expect(folder.text("a") == "precious")
+        #expect(FileFacts(at: folder.file("a.lock")) == nil)
     }
 
     @Test("A TCP listener tells the port that the system chose", arguments: ["127.0.0.1", "::1"])

@@ -26,6 +26,10 @@ int croost_block_device_sizes(
 /// Discards bytes of a block device (BLKDISCARD). Answers 0 or a negated errno.
 int croost_discard_blocks(int descriptor, uint64_t offset, uint64_t byte_count);
 
+/// Renames a file unless the other name is taken (renameat2(2), RENAME_NOREPLACE; by a link where the
+/// file system cannot). Answers 0 or a negated errno: -EEXIST when it is taken.
+int croost_rename_new(const char *_Nonnull from, const char *_Nonnull to);
+
 /// Locks a byte of a file against exclusive locks of other open file descriptions (fcntl(2),
 /// F_OFD_SETLK with F_RDLCK), until this one is closed. Answers 0 or a negated errno.
 int croost_lock_byte(int descriptor, int64_t offset);

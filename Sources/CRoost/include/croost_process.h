@@ -50,4 +50,20 @@ pid_t croost_keeper_start(const struct croost_keeper *_Nonnull keeper);
 /// Waits for the end of a keeper.
 void croost_keeper_reap(pid_t keeper);
 
+/// Starts a program, found along PATH, as a child that is killed when the calling thread ends, also
+/// when that is killed. Its standard input is /dev/null; it inherits standard output and error, the
+/// environment, the default for every signal, and, unless negative, a listening socket as descriptor 3
+/// with LISTEN_PID and LISTEN_FDS (sd_listen_fds(3)). What keeps it from being executed is written to
+/// `ready` as a letter `E` and the errno; `ready` closes when it is. Answers its process number or a
+/// negated errno.
+pid_t croost_start_child(
+    const char *_Nonnull program, char *_Nullable const *_Nonnull arguments, int listening,
+    int ready);
+
+/// Waits for a child's end. Answers its status: that of exit(3), or 128 and the signal's number.
+int croost_child_status(pid_t child);
+
+/// Whether this process ignores a signal (sigaction(2)): 1 or 0, or a negated errno.
+int croost_is_signal_ignored(int number);
+
 #endif

@@ -145,8 +145,7 @@ public struct ControlServer: Service {
         guard error.errno == .addressInUse else {
             return HostError(.control, path: path, errno: error.errno, error.description)
         }
-        let socket = try? StreamSocket.connect(to: .unix(path: path), timeout: .seconds(1))
-        let process = (try? socket?.peerCredentials())?.processID
+        let process = Listener.process(at: path)
         return HostError(
             .control, path: path, errno: error.errno,
             "\(name) is run already\(process.map { " by process \($0)" } ?? ""), which answers on "

@@ -1,91 +1,86 @@
-internal import Foundation
 internal import RoostBlock
 internal import RoostHypervisor
 internal import RoostSystem
 internal import Synchronization
+internal import SystemPackage
 
 /// A frontend inside nbdkit, by Roost's plugin: NBD clients use the disk over a unix socket.
 ///
-/// nbdkit is a child of this process, ends with it, and serves until this is cancelled.
+/// This process listens on the socket, so that it owns the path, and passes it on (socket activation).
+/// nbdkit is a child of this process, ends with it however that ends, and serves until this is
+/// cancelled.
 final class NBDKitConnection: DiskConnectionEngine {
     /// The plugin, which lies beside the program.
     static let pluginName = "libRoostNBDKit.so"
 
     private let options: DiskConnectionOptions
-    private let socket: String
-    private let process = Process()
-    private let isEnding = Mutex(false)
+    private let listener: Listener
+    private let arguments: [String]
+    private let stop: StopSignal
+    private let processID = Atomic<Int32>(0)
 
+    /// Takes the socket's path; nbdkit is started by ``run()``.
+    ///
+    /// - Parameters:
+    ///   - options: What is asked for.
+    ///   - socket: Where NBD clients connect.
+    ///   - location: Where the hypervisor is.
+    /// - Throws: `HostError` of kind `disk` when the path cannot be listened on or the plugin is not
+    ///   there.
     init(
         _ options: DiskConnectionOptions, socket: String, at location: HypervisorLocation
     ) throws(HostError) {
         self.options = options
-        let folder = URL(fileURLWithPath: try DiskEngines.program()).deletingLastPathComponent()
-        let plugin = folder.appendingPathComponent(Self.pluginName).path
-        guard FileManager.default.fileExists(atPath: plugin) else {
+        let plugin = FilePath(try DiskEngines.program()).removingLastComponent()
+            .appending(Self.pluginName).string
+        guard FileFacts(at: plugin, followsLinks: true)?.kind == .file else {
             throw HostError(
                 .disk, path: plugin,
-                "the plugin of nbdkit is not at \(plugin): build it beside roost "
-                    + "(swift build --product RoostNBDKit)")
+                "the plugin of nbdkit is not at \(plugin): build it beside roost (make build)")
         }
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        self.socket = socket
-        // Signals that this process blocks would be blocked in nbdkit too.
-        process.arguments = [
-            "--default-signal", "nbdkit", "--foreground", "--exit-with-parent", "--unix", socket,
-            plugin,
-            "disk=\(options.disk)", "socket=\(location.socketPath)",
+        do throws(SystemError) {
+            listener = try Listener(on: .unix(path: socket))
+        } catch {
+            throw HostError(.disk, path: socket, errno: error.errno, error.description)
+        }
+        do throws(Errno) {
+            stop = try StopSignal()
+        } catch {
+            throw HostError(.disk, errno: error, "cannot make an event descriptor: \(error)")
+        }
+        arguments = [
+            "--foreground", plugin, "disk=\(options.disk)", "socket=\(location.socketPath)",
             "policy=\(options.policy.rawValue)", "queues=\(options.queueCount)",
             "ring-order=\(options.ringPageOrder)", "segments=\(options.segmentLimit)",
         ]
-        process.standardInput = FileHandle.nullDevice
     }
 
     func run() async throws -> DiskTransfer {
         let begin = ContinuousClock.now
+        defer { listener.stop() }
+        let (listener, arguments, stop) = (listener, arguments, stop)
         let status = try await withTaskCancellationHandler {
-            // To nbdkit, its parent is the thread that started it (prctl(2), PR_SET_PDEATHSIG), so
-            // that thread is not one of a pool, which would end when it is idle.
+            // It lives as long as the thread that starts it, so that is not one of a pool.
             try await DedicatedThread.run(name: "nbdkit") {
-                try self.start()
-                self.process.waitUntilExit()
-                return self.process.terminationStatus
+                try ChildProgram.run(
+                    "nbdkit", arguments, listening: listener.descriptor, until: stop
+                ) { self.processID.store($0, ordering: .relaxed) }
             }
         } onCancel: {
-            end()
+            stop.raise()
         }
-        // nbdkit leaves it behind.
-        try? FileManager.default.removeItem(atPath: socket)
-        guard status == 0 || isEnding.withLock({ $0 }) else {
+        guard status == 0 || stop.isRaised else {
             throw HostError(
                 .disk,
-                "nbdkit ended with status \(status): what it wrote above says why; Debian's package "
-                    + "nbdkit has it")
+                "nbdkit ended with status \(status): what it wrote above says why")
         }
         return DiskTransfer(byteCount: 0, seconds: begin.duration(to: .now) / .seconds(1))
     }
 
-    private func start() throws {
-        try isEnding.withLock { isEnding in
-            guard !isEnding else { throw CancellationError() }
-            do {
-                try process.run()
-            } catch {
-                throw HostError(.disk, "cannot start nbdkit: \(error)")
-            }
-        }
-    }
-
-    private func end() {
-        isEnding.withLock { isEnding in
-            isEnding = true
-            if process.isRunning { process.terminate() }
-        }
-    }
-
     func snapshot() async throws -> DiskConnectionSnapshot {
-        DiskConnectionSnapshot(
-            disk: options.disk, processID: process.processIdentifier, domain: 0,
-            device: BlockDeviceNumber(disk: 0).rawValue, isConnected: process.isRunning)
+        let processID = processID.load(ordering: .relaxed)
+        return DiskConnectionSnapshot(
+            disk: options.disk, processID: processID, domain: 0,
+            device: BlockDeviceNumber(disk: 0).rawValue, isConnected: processID > 0)
     }
 }

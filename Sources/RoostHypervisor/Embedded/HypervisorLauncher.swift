@@ -117,8 +117,7 @@ public enum HypervisorLauncher {
 
     /// Whether somebody listens.
     private static func isRunning(at location: HypervisorLocation) -> Bool {
-        let endpoint = Endpoint.unix(path: location.socketPath)
-        return (try? StreamSocket.connect(to: endpoint, timeout: .seconds(1))) != nil
+        Listener.isListening(at: location.socketPath)
     }
 
     private static func openLog(_ path: String) throws(Errno) -> OwnedDescriptor {

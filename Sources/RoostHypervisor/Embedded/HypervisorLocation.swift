@@ -18,7 +18,7 @@ public struct HypervisorLocation: Hashable, Sendable {
     public var storePath: String { "\(directory)/xenstore" }
 
     /// The file that one starter at a time locks.
-    var lockPath: String { "\(directory)/hypervisor.lock" }
+    var lockPath: String { "\(directory)/launcher.lock" }
 
     /// What a hypervisor writes that was started by somebody else.
     public var logPath: String { "\(directory)/hypervisor.log" }

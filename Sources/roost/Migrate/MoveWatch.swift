@@ -1,6 +1,6 @@
 import RoostHost
 import RoostMigration
-import UnixSignals
+import RoostSystem
 
 /// Shows a move's progress while it runs, and says what TLS knows when it fails.
 enum MoveWatch {
@@ -19,6 +19,9 @@ enum MoveWatch {
         _ body: @escaping @Sendable () async throws -> RelayStatistics
     ) async throws -> RelayStatistics {
         let line = MoveLine(title)
+        // A move that ends tells the other side so, within its grace.
+        let hold = StopHolds.hold { "the other side to hear that the move ends" }
+        defer { withExtendedLifetime(hold) {} }
         let watch = Task {
             while !Task.isCancelled {
                 line.show(statistics())
@@ -109,19 +112,10 @@ extension Duration {
 
 /// Work that Ctrl-C and SIGTERM cancel, and that then ends in its own way.
 enum Interruptible {
-    /// Runs work; the first signal cancels it.
+    /// Runs work.
     static func run<Value: Sendable>(
         _ body: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {
-        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
-        let work = Task { try await body() }
-        let watch = Task {
-            for await signal in signals {
-                Console.note("\n\(signal): cancelling")
-                work.cancel()
-            }
-        }
-        defer { watch.cancel() }
-        return try await work.value
+        try await body()
     }
 }

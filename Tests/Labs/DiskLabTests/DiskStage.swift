@@ -147,7 +147,7 @@ final class DiskStage: Sendable {
         let left = Set(try FileManager.default.contentsOfDirectory(atPath: folder.path))
             .subtracting(own.withLock { $0 })
             // They stay for the next hypervisor and for who looks what became of the last.
-            .subtracting(["hypervisor.lock", "hypervisor.log"])
+            .subtracting(["launcher.lock", "hypervisor.log"])
         #expect(left.isEmpty, "left behind in \(folder.path)")
     }
 
