@@ -6,10 +6,12 @@ SWIFT ?= swift
 # of its own: sharing one would build everything anew at each change of command.
 BUILD := -c release --scratch-path .build-release
 TESTS := -c release -Xswiftc -enable-testing --scratch-path .build-test
+# Writes the commit into a linked program.
+STAMP := SWIFT="$(SWIFT)" Extras/stamp.sh
 
 PACKAGES := binutils ca-certificates debian-archive-keyring e2fsprogs fio gcc gzip iperf3 iproute2 \
 	iputils-ping iputils-tracepath libc6-dev libnbd-bin libnbd-dev liburing-dev libxxhash-dev libzstd-dev nbdkit \
-	nbdkit-plugin-dev openssl pkg-config procps qemu-system-x86 qemu-utils tcpdump traceroute util-linux \
+	nbdkit-plugin-dev openssl pkg-config procps python3-jsonschema qemu-system-x86 qemu-utils tcpdump traceroute util-linux \
 	xenstore-utils zlib1g-dev zstd
 
 .PHONY: build demo test lint bench fuzz sanitize docs clean packages
@@ -18,10 +20,12 @@ build: packages
 	$(SWIFT) build $(BUILD) --product roost
 	$(SWIFT) build $(BUILD) --product stamped-guest
 	$(SWIFT) build $(BUILD) --product RoostNBDKit
+	$(STAMP) .build-release/release/roost
 
 demo: packages
 	$(SWIFT) build $(BUILD) --product roost
 	$(SWIFT) build $(BUILD) --product roost-demo
+	$(STAMP) .build-release/release/roost
 	Tests/Labs/qemu/prepare.sh
 	ROOST_BINARY=.build-release/release/roost .build-release/release/roost-demo $(if $(PICTURE),--picture $(PICTURE))
 

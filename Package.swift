@@ -114,8 +114,8 @@ let package = Package(
         .target(
             name: "RoostHost",
             dependencies: [
-                "RoostBlock", "RoostHypervisor", "RoostMemory", "RoostMigration", "RoostRouter",
-                "RoostSystem",
+                "RoostBlock", "RoostGuest", "RoostHypervisor", "RoostMemory", "RoostMigration",
+                "RoostRouter", "RoostSystem",
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
@@ -199,7 +199,8 @@ let package = Package(
         .testTarget(
             name: "RoostHostTests",
             dependencies: [
-                "RoostHost", "RoostHypervisor", "RoostRouter", "TestSupport",
+                "RoostBlock", "RoostHost", "RoostHypervisor", "RoostMigration", "RoostRouter",
+                "RoostSystem", "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "SystemPackage", package: "swift-system"),
@@ -267,6 +268,13 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "Tests/Labs/DiskLabTests", swiftSettings: settings),
+        .testTarget(
+            name: "CommandLabTests",
+            dependencies: [
+                "LabSupport", "RoostMigration", "StreamSupport", "TestSupport",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Tests/Labs/CommandLabTests", swiftSettings: settings),
         .testTarget(
             name: "NetworkLabTests",
             dependencies: [

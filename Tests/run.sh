@@ -38,6 +38,7 @@ stage "ends" tests --skip-build --no-parallel \
 stage "lab assets" Tests/Labs/qemu/prepare.sh
 ROOST_BINARY=$("$swift" build "${options[@]}" --show-bin-path)/roost
 export ROOST_BINARY
+SWIFT="$swift" Extras/stamp.sh "$ROOST_BINARY"
 stage "labs" tests --skip-build --no-parallel --filter LabTests
 stage "fuzz" Tests/Fuzz/run.sh -runs=50000
 

@@ -1,17 +1,11 @@
-import ArgumentParser
+public import ArgumentParser
+public import Logging
+public import RoostBlock
+public import RoostMigration
+public import RoostRouter
 
 /// A choice by its name on the command line.
 enum Choice {
-    /// Reads a choice; its refusal lists what there is.
-    @Sendable static func named<Value: RawRepresentable & CaseIterable>(
-        _ text: String
-    ) throws -> Value where Value.RawValue == String {
-        guard let choice = Value(rawValue: text) else {
-            throw ValidationError("'\(text)' is none of \(names(Value.self))")
-        }
-        return choice
-    }
-
     /// What there is, as a help text shows it.
     static func names<Value: RawRepresentable & CaseIterable>(
         _ type: Value.Type
@@ -19,3 +13,13 @@ enum Choice {
         Value.allCases.map(\.rawValue).joined(separator: "|")
     }
 }
+
+// What the engines leave to choose: the help lists the choices and shows the default.
+extension GrantMode: ExpressibleByArgument {}
+extension GrantOverflow: ExpressibleByArgument {}
+extension GrantPolicy: ExpressibleByArgument {}
+extension MigrationDialect: ExpressibleByArgument {}
+extension ThrottleKind: ExpressibleByArgument {}
+extension TraceKind: ExpressibleByArgument {}
+extension TrackerKind: ExpressibleByArgument {}
+extension Logger.Level: @retroactive ExpressibleByArgument {}

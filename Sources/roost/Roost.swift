@@ -1,9 +1,5 @@
 import ArgumentParser
-import RoostBlock
 import RoostHost
-import RoostHypervisor
-import RoostMigration
-import RoostRouter
 import RoostSystem
 
 /// The program: parses, wires and prints; what it runs lives in the engines.
@@ -12,30 +8,59 @@ struct Roost: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "roost",
         abstract: "The host side of a virtual machine: disks, packets, and live moves of memory.",
-        version: "0.1.0",
+        version: Version.text,
         subcommands: [Disk.self, Net.self, Hypervisor.self, Stream.self, Migrate.self])
 
     static func main() async {
         // A peer that hangs up is told by the write that fails.
         BrokenPipes.ignore()
         FileSizeLimit.ignoreSignal()
+        let command: any ParsableCommand
         do {
-            try await SignalWatch.run(try parseAsRoot())
+            command = try parseAsRoot()
         } catch {
-            exit(withError: shown(error))
+            refuse(error)
+        }
+        if let command = command as? any ConsoleCommand { command.console.apply() }
+        do {
+            try await SignalWatch.run(command)
+        } catch {
+            fail(error)
         }
     }
 
-    /// An error as it is printed: the sentence alone, which may name what a stream or a peer sent.
-    private static func shown(_ error: any Error) -> any Error {
-        switch error {
-        case let error as MigrationError: CommandFailure(error.description)
-        case let error as BlockError: CommandFailure(error.description)
-        case let error as HypervisorError: CommandFailure(error.description)
-        case let error as HostError: CommandFailure(error.description)
-        case let error as RouterError: CommandFailure(error.description)
-        case let error as SystemError: CommandFailure(error.description)
-        default: error
+    /// Ends with what the arguments alone show to be wrong, and the usage; or with the help that
+    /// they ask for.
+    private static func refuse(_ error: any Error) -> Never {
+        let code = exitCode(for: error)
+        if code != .success, wantsJSON {
+            print(JSONDocument.failure(message(for: error), exitCode: code.rawValue))
         }
+        exit(withError: error)
+    }
+
+    /// Ends with what the work met: one sentence, without usage.
+    private static func fail(_ error: any Error) -> Never {
+        // The work has ended in its own way, or is a help text.
+        if error is ExitCode || error is CleanExit { exit(withError: error) }
+        let sentence = sentence(error)
+        Console.fail(sentence)
+        if wantsJSON {
+            print(JSONDocument.failure(sentence, exitCode: ExitCode.failure.rawValue))
+        }
+        exit(withError: ExitCode.failure)
+    }
+
+    private static func sentence(_ error: any Error) -> String {
+        switch error {
+        case let error as CommandFailure: error.description
+        case let error as ValidationError: Console.plain(error.message)
+        default: ErrorSentence.of(error)
+        }
+    }
+
+    /// Whether the arguments ask for JSON; a command line that cannot be parsed counts as well.
+    private static var wantsJSON: Bool {
+        CommandLine.arguments.dropFirst().prefix { $0 != "--" }.contains("--json")
     }
 }

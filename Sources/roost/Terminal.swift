@@ -1,10 +1,16 @@
 import Glibc
+import RoostSystem
 import SystemPackage
 
 extension Console {
     /// Whether a descriptor is a terminal.
     static func isTerminal(_ descriptor: FileDescriptor) -> Bool {
         isatty(descriptor.rawValue) == 1
+    }
+
+    /// The columns of a terminal, 0 where it does not tell.
+    static func columns(_ descriptor: FileDescriptor) -> Int {
+        Terminal.columns(descriptor)
     }
 
     /// The machine's memory in bytes, the default bound for what a stream may announce.

@@ -11,6 +11,7 @@
 #include "croost_memory.h"
 #include "croost_network.h"
 #include "croost_process.h"
+#include "croost_program.h"
 #include "croost_socket.h"
 #include "croost_tap.h"
 #include "croost_thread.h"

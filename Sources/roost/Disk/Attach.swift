@@ -3,7 +3,7 @@ import RoostHost
 
 extension Disk {
     /// `roost disk attach`.
-    struct Attach: AsyncParsableCommand {
+    struct Attach: AsyncParsableCommand, ConsoleCommand {
         static let configuration = CommandConfiguration(
             abstract: "Give a domain a device of a disk: write its nodes into the store.",
             discussion: "Example: roost disk attach web1 --domain 3 --device xvdb")
@@ -21,6 +21,8 @@ extension Disk {
                 "The domain that serves the disk (default: as its process says).",
                 valueName: "domain"))
         var backend: UInt16?
+
+        @OptionGroup(title: "Messages") var console: ConsoleArguments
 
         func validate() throws {
             try Checked.name(name)
@@ -53,7 +55,7 @@ extension Disk {
     }
 
     /// `roost disk detach`.
-    struct Detach: AsyncParsableCommand {
+    struct Detach: AsyncParsableCommand, ConsoleCommand {
         static let configuration = CommandConfiguration(
             abstract: "Take a device of a disk from a domain, and remove its nodes.",
             discussion: """
@@ -72,6 +74,8 @@ extension Disk {
 
         @Flag(help: "Remove the nodes without waiting; a guest that uses the disk loses it.")
         var force = false
+
+        @OptionGroup(title: "Messages") var console: ConsoleArguments
 
         func validate() throws {
             try Checked.name(name)

@@ -4,7 +4,7 @@ import RoostHost
 
 extension Disk {
     /// `roost disk connect`.
-    struct Connect: AsyncParsableCommand {
+    struct Connect: AsyncParsableCommand, ConsoleCommand {
         static let configuration = CommandConfiguration(
             abstract: "Use a disk from this host: for NBD clients, or to copy it.",
             discussion: """
@@ -30,9 +30,7 @@ extension Disk {
 
         @Option(
             help: ArgumentHelp(
-                "How pages are granted: once, once if the disk offers it, for each request.",
-                valueName: Choice.names(GrantPolicy.self)),
-            transform: Choice.named)
+                "How pages are granted: once, once if the disk offers it, for each request."))
         var policy = GrantPolicy.always
 
         @Option(help: ArgumentHelp("The most queues.", valueName: "n"))
@@ -46,6 +44,8 @@ extension Disk {
 
         @Flag(help: "Print what was copied as JSON.")
         var json = false
+
+        @OptionGroup(title: "Messages") var console: ConsoleArguments
 
         func validate() throws {
             try Checked.name(name)
@@ -72,14 +72,14 @@ extension Disk {
             let connection = DiskConnection(
                 options, in: try Surroundings.directory(), logger: Surroundings.logger)
             let name = name
-            let line = LiveLine(plainInterval: .seconds(10))
+            let line = ProgressReporter("disk \(name)")
             let transfer = try await Interruptible.run {
                 try await connection.run { options in
                     try await DiskEngines.connection(
                         options, environment: Surroundings.environment,
                         logger: Surroundings.logger
                     ) { done, all in
-                        line.show { Self.progress(name, done, all) }
+                        line.show(done, of: all)
                     }
                 } started: { path in
                     Console.note("disk \(name): connecting, control socket \(path)")
@@ -87,12 +87,6 @@ extension Disk {
             }
             line.end()
             try report(transfer)
-        }
-
-        private static func progress(_ name: String, _ done: UInt64, _ all: UInt64) -> String {
-            let share = all > 0 ? Double(min(done, all)) / Double(all) : 1
-            return "disk \(name): \(Int(share * 100)) %  \(Console.bytes(done)) of "
-                + Console.bytes(all)
         }
 
         private func report(_ transfer: DiskTransfer?) throws {

@@ -34,8 +34,8 @@ enum Surroundings {
         ControlClient(try directory())
     }
 
-    /// Where long-running commands tell what happens: standard error.
-    static let logger = Logger(label: "roost", factory: StreamLogHandler.standardError(label:))
+    /// Where long-running commands tell what happens: standard error, as ``ConsoleArguments`` says.
+    static let logger = Logger(label: "roost")
 }
 
 /// Checks of numbers on the command line.

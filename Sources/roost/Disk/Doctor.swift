@@ -3,7 +3,7 @@ import RoostHost
 
 extension Disk {
     /// `roost disk doctor`.
-    struct Doctor: AsyncParsableCommand {
+    struct Doctor: AsyncParsableCommand, ConsoleCommand {
         static let configuration = CommandConfiguration(
             abstract: "Say in words why a disk is not connected, or is slow.",
             discussion: """
@@ -17,6 +17,8 @@ extension Disk {
 
         @Flag(help: "Print the findings as JSON.")
         var json = false
+
+        @OptionGroup(title: "Messages") var console: ConsoleArguments
 
         func validate() throws {
             try Checked.name(name)

@@ -2,7 +2,7 @@ import ArgumentParser
 import RoostHost
 
 /// `roost hypervisor`.
-struct Hypervisor: AsyncParsableCommand {
+struct Hypervisor: AsyncParsableCommand, ConsoleCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run the embedded hypervisor: the store, event channels and grants, without Xen.",
         discussion: """
@@ -26,6 +26,8 @@ struct Hypervisor: AsyncParsableCommand {
     /// Given by whoever starts a hypervisor for itself.
     @Flag(help: .hidden)
     var announceReady = false
+
+    @OptionGroup(title: "Messages") var console: ConsoleArguments
 
     func validate() throws {
         try Checked.number("--exit-when-idle", exitWhenIdle, 0...31_536_000)

@@ -4,7 +4,7 @@ import SystemPackage
 
 extension Disk {
     /// `roost disk list`.
-    struct List: AsyncParsableCommand {
+    struct List: AsyncParsableCommand, ConsoleCommand {
         static let configuration = CommandConfiguration(
             commandName: "list",
             abstract: "Show the disks that are served: states, features, grants, rates.",
@@ -25,6 +25,8 @@ extension Disk {
                 "The time over which rates are taken (default: 200, with --watch 1000).",
                 valueName: "ms"))
         var interval: Int?
+
+        @OptionGroup(title: "Messages") var console: ConsoleArguments
 
         func validate() throws {
             try Checked.number("--interval", interval, 10...60_000)

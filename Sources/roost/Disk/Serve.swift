@@ -4,7 +4,7 @@ import RoostHost
 
 extension Disk {
     /// `roost disk serve`.
-    struct Serve: AsyncParsableCommand {
+    struct Serve: AsyncParsableCommand, ConsoleCommand {
         static let configuration = CommandConfiguration(
             abstract: "Serve an image, or memory, as a disk.",
             discussion: """
@@ -31,8 +31,7 @@ extension Disk {
 
         @Option(
             help: ArgumentHelp(
-                "How guests' pages are reached.",
-                valueName: Choice.names(GrantMode.self)), transform: Choice.named)
+                "How guests' pages are reached."))
         var mode = GrantMode.persistent
 
         @Option(
@@ -43,9 +42,7 @@ extension Disk {
 
         @Option(
             help: ArgumentHelp(
-                "What becomes of pages past that.",
-                valueName: Choice.names(GrantOverflow.self)),
-            transform: Choice.named)
+                "What becomes of pages past that."))
         var overflow = GrantOverflow.mapOnce
 
         @Option(
@@ -55,6 +52,8 @@ extension Disk {
 
         @Flag(help: "Go through the page cache instead of direct I/O.")
         var buffered = false
+
+        @OptionGroup(title: "Messages") var console: ConsoleArguments
 
         func validate() throws {
             try Checked.name(name)

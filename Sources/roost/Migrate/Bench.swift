@@ -3,7 +3,7 @@ import RoostHost
 import RoostMigration
 
 /// `roost migrate bench`.
-struct Bench: AsyncParsableCommand {
+struct Bench: AsyncParsableCommand, ConsoleCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench",
         abstract: "Move a guest that is a plain process, and show what it took.",
@@ -23,13 +23,15 @@ struct Bench: AsyncParsableCommand {
     @Flag(help: "Print the moves and the guest's verification as JSON.")
     var json = false
 
+    @OptionGroup(title: "Messages") var console: ConsoleArguments
+
     func validate() throws {
         guard moves > 0 else { throw ValidationError("--moves takes a number above 0") }
     }
 
     func run() async throws {
         let (workload, options, moves) = (guest.workload, try move.options(), moves)
-        let line = LiveLine(plainInterval: .seconds(5))
+        let line = ProgressReporter("moving")
         let report = try await Interruptible.run {
             try await BenchRun(workload, options).run(moves: moves) { progress in
                 if progress.status != .none { line.show { progress.progress } }
@@ -167,8 +169,7 @@ struct BenchGuest: ParsableArguments {
 struct BenchMove: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "How written pages are found.", valueName: Choice.names(TrackerKind.self)),
-        transform: Choice.named)
+            "How written pages are found."))
     var tracker = TrackerKind.automatic
 
     @Option(
@@ -198,8 +199,7 @@ struct BenchMove: ParsableArguments {
     var autoConverge = false
 
     @Option(
-        help: ArgumentHelp("How it is slowed down.", valueName: Choice.names(ThrottleKind.self)),
-        transform: Choice.named)
+        help: ArgumentHelp("How it is slowed down."))
     var throttle = ThrottleKind.automatic
 
     @Flag(help: "Compare digests of both sides' memory before the guest goes on.")
@@ -207,8 +207,7 @@ struct BenchMove: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Whose rules hold where QEMU's versions differ.",
-            valueName: Choice.names(MigrationDialect.self)), transform: Choice.named)
+            "Whose rules hold where QEMU's versions differ."))
     var dialect = MigrationDialect.standard
 
     @Option(help: ArgumentHelp("Give up after so many rounds.", valueName: "n"))

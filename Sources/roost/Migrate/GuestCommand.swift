@@ -3,7 +3,7 @@ import RoostMigration
 import RoostSystem
 
 /// `roost migrate guest`.
-struct GuestCommand: AsyncParsableCommand {
+struct GuestCommand: AsyncParsableCommand, ConsoleCommand {
     static let configuration = CommandConfiguration(
         commandName: "guest",
         abstract: "Move a running guest from one QEMU to another on this host, through Roost.",
@@ -47,6 +47,8 @@ struct GuestCommand: AsyncParsableCommand {
 
     @OptionGroup var relay: RelayArguments
 
+    @OptionGroup(title: "Messages") var console: ConsoleArguments
+
     func validate() throws {
         guard (downtime ?? 1) > 0, (timeout ?? 1) > 0 else {
             throw ValidationError("--downtime and --timeout take numbers above 0")
@@ -60,7 +62,7 @@ struct GuestCommand: AsyncParsableCommand {
             xbzrleCacheSize: xbzrleCache?.bytes, timeout: timeout.map { .seconds($0) },
             capabilities: compress ? ["compress"] : [])
         let (from, to, relayOptions) = (from, to, relay.options)
-        let line = LiveLine(plainInterval: .seconds(2))
+        let line = ProgressReporter("moving")
         let report = try await Interruptible.run {
             let source = try await QMPClient.connect(to: .unix(path: from))
             let destination = try await QMPClient.connect(to: .unix(path: to))

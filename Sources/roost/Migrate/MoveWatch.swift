@@ -18,13 +18,18 @@ enum MoveWatch {
         _ statistics: @escaping @Sendable () -> RelayStatistics,
         _ body: @escaping @Sendable () async throws -> RelayStatistics
     ) async throws -> RelayStatistics {
-        let line = MoveLine(title)
+        let line = ProgressReporter(title)
         // A move that ends tells the other side so, within its grace.
         let hold = StopHolds.hold { "the other side to hear that the move ends" }
         defer { withExtendedLifetime(hold) {} }
         let watch = Task {
             while !Task.isCancelled {
-                line.show(statistics())
+                let now = statistics()
+                if now.wireBytes > 0 {
+                    line.show(
+                        now.wireBytes, of: nil,
+                        "\(now.pages) pages, stream \(Console.bytes(now.streamBytes))")
+                }
                 try? await Task.sleep(for: .milliseconds(200))
             }
         }
@@ -50,55 +55,6 @@ extension Task where Failure == any Error {
         } onCancel: {
             cancel()
         }
-    }
-}
-
-/// A failure with a sentence of its own.
-struct CommandFailure: Error, CustomStringConvertible {
-    let description: String
-
-    init(_ description: String) {
-        self.description = Console.plain(description)
-    }
-}
-
-/// A line that tells how a move goes on: drawn over on a terminal, every ten seconds elsewhere.
-final class MoveLine: @unchecked Sendable {
-    // SAFETY (@unchecked Sendable): used by the one task that watches, then by the one that
-    // waited for it.
-    private let title: String
-    private let start = ContinuousClock.now
-    private var shown = ContinuousClock.now
-    private var lastBytes: UInt64 = 0
-    private var isDrawn = false
-
-    init(_ title: String) {
-        self.title = title
-    }
-
-    func show(_ statistics: RelayStatistics) {
-        let now = ContinuousClock.now
-        let sinceShown = now - shown
-        guard statistics.wireBytes > 0,
-            Console.isTerminal ? sinceShown >= .milliseconds(200) : sinceShown >= .seconds(10)
-        else { return }
-        let rate = Double(statistics.wireBytes - lastBytes) / sinceShown.seconds
-        lastBytes = statistics.wireBytes
-        shown = now
-        let text =
-            "\(title): \(statistics.pages) pages, stream \(Console.bytes(statistics.streamBytes)), "
-            + "wire \(Console.bytes(statistics.wireBytes)) "
-            + "at \(Console.bytes(UInt64(max(rate, 0))))/s"
-        if Console.isTerminal {
-            isDrawn = true
-            Console.draw(text)
-        } else {
-            Console.note(text)
-        }
-    }
-
-    func end() {
-        if isDrawn { Console.draw("") }
     }
 }
 

@@ -4,7 +4,7 @@ import RoostMigration
 import RoostSystem
 
 /// `roost migrate receive`.
-struct Receive: AsyncParsableCommand {
+struct Receive: AsyncParsableCommand, ConsoleCommand {
     static let configuration = CommandConfiguration(
         abstract: "Take a move from roost migrate relay into a waiting QEMU or a file.",
         discussion: """
@@ -33,6 +33,8 @@ struct Receive: AsyncParsableCommand {
     @OptionGroup var relay: RelayArguments
 
     @OptionGroup var security: SecurityOptions
+
+    @OptionGroup(title: "Messages") var console: ConsoleArguments
 
     func validate() throws {
         guard (connect == nil) != (output == nil) else {

@@ -4,7 +4,7 @@ import RoostMigration
 import RoostSystem
 
 /// `roost migrate relay`.
-struct Relay: AsyncParsableCommand {
+struct Relay: AsyncParsableCommand, ConsoleCommand {
     static let configuration = CommandConfiguration(
         abstract: "Take a source QEMU's stream and carry it to roost migrate receive.",
         discussion: """
@@ -31,6 +31,8 @@ struct Relay: AsyncParsableCommand {
     @OptionGroup var relay: RelayArguments
 
     @OptionGroup var security: SecurityOptions
+
+    @OptionGroup(title: "Messages") var console: ConsoleArguments
 
     func run() async throws {
         if case .tcp = listen, !security.insecure {

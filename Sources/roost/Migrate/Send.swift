@@ -3,7 +3,7 @@ import RoostMigration
 import RoostSystem
 
 /// `roost migrate send`.
-struct Send: AsyncParsableCommand {
+struct Send: AsyncParsableCommand, ConsoleCommand {
     static let configuration = CommandConfiguration(
         abstract: "Send a stored stream to a waiting QEMU.",
         discussion: """
@@ -22,6 +22,8 @@ struct Send: AsyncParsableCommand {
     @Flag(help: "Let a tcp: endpoint carry the guest's memory unprotected.")
     var insecure = false
 
+    @OptionGroup(title: "Messages") var console: ConsoleArguments
+
     func run() async throws {
         if case .tcp = connect, !insecure {
             throw ValidationError(
@@ -31,7 +33,7 @@ struct Send: AsyncParsableCommand {
         let socket = try StreamSocket.connect(to: connect)
         if case .unix = connect { try socket.checkPeerIsTrusted() }
         let (path, limit) = (input.file, input.limit)
-        let line = SharedProgress("sending")
+        let line = ProgressReporter("sending")
         let byteCount = try await Interruptible.run {
             try await StreamSender.send(path: path, to: socket, maximumRAMByteCount: limit) {
                 line.show($0)
@@ -42,18 +44,4 @@ struct Send: AsyncParsableCommand {
             "\(path): \(Console.bytes(byteCount)) delivered; QEMU at \(connect) has read it all "
                 + "and closed")
     }
-}
-
-/// A progress line that a blocking thread shows.
-final class SharedProgress: @unchecked Sendable {
-    // SAFETY (@unchecked Sendable): one thread shows; the end comes after it has ended.
-    private let line: ProgressLine
-
-    init(_ title: String) {
-        line = ProgressLine(title)
-    }
-
-    func show(_ progress: StreamProgress) { line.show(progress) }
-
-    func end() { line.end() }
 }

@@ -5,7 +5,7 @@ import SystemPackage
 
 extension Net {
     /// `roost net flush`.
-    struct Flush: AsyncParsableCommand {
+    struct Flush: AsyncParsableCommand, ConsoleCommand {
         static let configuration = CommandConfiguration(
             abstract: "Forget what a router has learned: exceptions and neighbours.",
             discussion: """
@@ -31,6 +31,8 @@ extension Net {
 
         @Flag(help: "Print how much it was as JSON.")
         var json = false
+
+        @OptionGroup(title: "Messages") var console: ConsoleArguments
 
         func validate() throws {
             let isSelected = namespace != nil || prefix != nil || nextHop != nil
@@ -64,7 +66,7 @@ extension Net {
     }
 
     /// `roost net trace`.
-    struct Trace: AsyncParsableCommand {
+    struct Trace: AsyncParsableCommand, ConsoleCommand {
         static let configuration = CommandConfiguration(
             abstract: "Show what becomes of packets, or what the collector does, as it happens.",
             discussion: """
@@ -75,8 +77,7 @@ extension Net {
                 """)
 
         @Argument(
-            help: ArgumentHelp("What to trace.", valueName: Choice.names(TraceKind.self)),
-            transform: Choice.named)
+            help: ArgumentHelp("What to trace."))
         var kinds: [TraceKind] = [.packets]
 
         @OptionGroup var router: RouterName
@@ -86,6 +87,8 @@ extension Net {
 
         @Flag(help: "Print each line as JSON.")
         var json = false
+
+        @OptionGroup(title: "Messages") var console: ConsoleArguments
 
         func validate() throws {
             try Checked.number("--count", count, 1...Int.max)

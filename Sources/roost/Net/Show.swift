@@ -3,7 +3,7 @@ import RoostHost
 
 extension Net {
     /// `roost net show`.
-    struct Show: AsyncParsableCommand {
+    struct Show: AsyncParsableCommand, ConsoleCommand {
         static let configuration = CommandConfiguration(
             abstract: "Show how a router is: statistics, tables, holders, the collector.",
             discussion: """
@@ -16,6 +16,8 @@ extension Net {
 
         @Flag(help: "Print everything as JSON.")
         var json = false
+
+        @OptionGroup(title: "Messages") var console: ConsoleArguments
 
         func run() async throws {
             let snapshot = try await router.snapshot()
@@ -66,7 +68,7 @@ extension Net {
     }
 
     /// `roost net ports`.
-    struct Ports: AsyncParsableCommand {
+    struct Ports: AsyncParsableCommand, ConsoleCommand {
         static let configuration = CommandConfiguration(
             abstract: "Show a router's ports: addresses, counters, drops by reason.",
             discussion: """
@@ -88,6 +90,8 @@ extension Net {
 
         @Flag(help: "Print everything as JSON.")
         var json = false
+
+        @OptionGroup(title: "Messages") var console: ConsoleArguments
 
         func run() async throws {
             let changes = [("down", down), ("up", up), ("remove", remove)]

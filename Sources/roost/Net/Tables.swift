@@ -3,12 +3,14 @@ import RoostHost
 
 extension Net {
     /// `roost net routes`.
-    struct Routes: AsyncParsableCommand {
+    struct Routes: AsyncParsableCommand, ConsoleCommand {
         static let configuration = CommandConfiguration(
             abstract: "Show a router's routes.",
             discussion: "Example: roost net routes --namespace red")
 
         @OptionGroup var options: TableOptions
+
+        @OptionGroup(title: "Messages") var console: ConsoleArguments
 
         func run() async throws {
             try await options.show(
@@ -31,7 +33,7 @@ extension Net {
     }
 
     /// `roost net destinations`.
-    struct Destinations: AsyncParsableCommand {
+    struct Destinations: AsyncParsableCommand, ConsoleCommand {
         static let configuration = CommandConfiguration(
             abstract: "Show a router's destination entries: next hops, and what was learned.",
             discussion: """
@@ -42,6 +44,8 @@ extension Net {
                 """)
 
         @OptionGroup var options: TableOptions
+
+        @OptionGroup(title: "Messages") var console: ConsoleArguments
 
         func run() async throws {
             let head = [
@@ -65,12 +69,14 @@ extension Net {
     }
 
     /// `roost net neighbours`.
-    struct Neighbours: AsyncParsableCommand {
+    struct Neighbours: AsyncParsableCommand, ConsoleCommand {
         static let configuration = CommandConfiguration(
             abstract: "Show a router's neighbours.",
             discussion: "Example: roost net neighbours --json")
 
         @OptionGroup var options: TableOptions
+
+        @OptionGroup(title: "Messages") var console: ConsoleArguments
 
         func run() async throws {
             let head = [

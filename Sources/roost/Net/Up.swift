@@ -5,7 +5,7 @@ import SystemPackage
 
 extension Net {
     /// `roost net up`.
-    struct Up: AsyncParsableCommand {
+    struct Up: AsyncParsableCommand, ConsoleCommand {
         static let configuration = CommandConfiguration(
             abstract: "Run a router as a file describes it.",
             discussion: """
@@ -27,6 +27,8 @@ extension Net {
 
         @Flag(help: "Only say whether the file is right.")
         var check = false
+
+        @OptionGroup(title: "Messages") var console: ConsoleArguments
 
         func validate() throws {
             if let name { try Checked.name(name, .net) }

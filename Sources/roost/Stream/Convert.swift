@@ -2,7 +2,7 @@ import ArgumentParser
 import RoostMigration
 
 /// `roost stream convert`.
-struct Convert: ParsableCommand {
+struct Convert: ConsoleCommand {
     static let configuration = CommandConfiguration(
         abstract: "Rewrite a stream's memory with each page once; the result loads in QEMU.",
         discussion: """
@@ -28,6 +28,8 @@ struct Convert: ParsableCommand {
 
     @Flag(help: "Print what it came to as JSON.")
     var json = false
+
+    @OptionGroup(title: "Messages") var console: ConsoleArguments
 
     func validate() throws {
         guard [plain, xbzrle, compress != nil].count(where: { $0 }) <= 1 else {

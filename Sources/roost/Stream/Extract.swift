@@ -2,7 +2,7 @@ import ArgumentParser
 import RoostMigration
 
 /// `roost stream extract`.
-struct Extract: ParsableCommand {
+struct Extract: ConsoleCommand {
     static let configuration = CommandConfiguration(
         abstract: "Write the final content of a RAM block to a sparse file.",
         discussion: "Example: roost stream extract guest.stream --block pc.ram --output ram.bin")
@@ -14,6 +14,8 @@ struct Extract: ParsableCommand {
 
     @Option(help: ArgumentHelp("The file to write, a pipe, or -.", valueName: "file"))
     var output: String
+
+    @OptionGroup(title: "Messages") var console: ConsoleArguments
 
     func run() throws {
         let report = try input.reading("extracting") { observer throws(MigrationError) in

@@ -3,7 +3,7 @@ import RoostMigration
 import SystemPackage
 
 /// `roost stream inspect`.
-struct Inspect: ParsableCommand {
+struct Inspect: ConsoleCommand {
     static let configuration = CommandConfiguration(
         abstract: "Tell what a stream holds: machine, sections, RAM blocks, pages by kind.",
         discussion: "Example: roost stream inspect guest.stream --plot pages.svg")
@@ -18,6 +18,8 @@ struct Inspect: ParsableCommand {
 
     @Option(help: ArgumentHelp("Draw a map of the pages.", valueName: "out.svg"))
     var plot: String?
+
+    @OptionGroup(title: "Messages") var console: ConsoleArguments
 
     func run() throws {
         let (report, map) = try input.reading("inspecting") { observer throws(MigrationError) in

@@ -33,7 +33,7 @@ struct StreamFile: ParsableArguments {
     func reading<Result>(
         _ title: String, _ tool: (@escaping StreamTools.Observer) throws(MigrationError) -> Result
     ) throws -> Result {
-        let line = ProgressLine(title)
+        let line = ProgressReporter(title)
         defer { line.end() }
         do throws(MigrationError) {
             return try tool { line.show($0) }

@@ -2,7 +2,7 @@ import ArgumentParser
 import RoostMigration
 
 /// `roost stream verify`.
-struct Verify: ParsableCommand {
+struct Verify: ConsoleCommand {
     static let configuration = CommandConfiguration(
         abstract: "Check a whole stream: grammar, deltas, compressed pages, devices.",
         discussion: """
@@ -16,6 +16,8 @@ struct Verify: ParsableCommand {
 
     @Flag(help: "Print what was found as JSON.")
     var json = false
+
+    @OptionGroup(title: "Messages") var console: ConsoleArguments
 
     func run() throws {
         let report = try input.reading("verifying") { observer throws(MigrationError) in
