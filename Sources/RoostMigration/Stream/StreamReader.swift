@@ -121,7 +121,7 @@ public struct StreamReader: ~Copyable, Sendable {
     /// - Returns: What followed the memory; of a stream without memory, all of its sections.
     /// - Throws: `MigrationError` of kind `truncated`, `malformed` or `unsupported`.
     public consuming func finish() throws(MigrationError) -> DeviceTail {
-        if parser.isDevicesOnly(rest: carry.bytes) { return try parser.finish() }
+        if Self.isDevicesOnly(&parser, rest: carry) { return try parser.finish() }
         guard parser.isPastMemory, carry.isEmpty else {
             throw MigrationError(
                 .truncated, streamOffset: streamOffset,
@@ -129,5 +129,11 @@ public struct StreamReader: ~Copyable, Sendable {
                     + "it was cut short, save or send it again")
         }
         return try parser.finish()
+    }
+
+    private static func isDevicesOnly(
+        _ parser: inout StreamParser, rest: borrowing ByteQueue
+    ) -> Bool {
+        parser.isDevicesOnly(rest: rest.bytes)
     }
 }

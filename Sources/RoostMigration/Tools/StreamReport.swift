@@ -39,7 +39,7 @@ public struct StreamReport: Sendable, Encodable {
     /// Whether `virsh save` wrote the file.
     public let isLibvirtSave: Bool
     /// The version in the file header.
-    public let version: UInt32
+    public let streamVersion: UInt32
     /// The machine type, absent for machine types up to 2.3.
     public let machineType: String?
     /// The capabilities that a destination must have on.
@@ -88,7 +88,7 @@ public struct StreamReport: Sendable, Encodable {
         file = input.name
         packing = input.packing.rawValue
         isLibvirtSave = input.isLibvirtSave
-        version = inspection.version
+        streamVersion = inspection.version
         machineType = inspection.configuration?.machineType
         capabilities = inspection.configuration?.capabilities ?? []
         uuid = inspection.configuration?.uuid

@@ -1,4 +1,5 @@
 internal import RoostMemory
+internal import RoostSystem
 
 /// How far a tool has read its stream.
 public struct StreamProgress: Sendable {
@@ -96,17 +97,18 @@ public enum StreamTools {
     ///   - path: The file, or `-`.
     ///   - block: The block's id.
     ///   - output: The file to write, or `-`.
+    ///   - mayReplace: Whether an existing file that is not empty is replaced.
     ///   - maximumRAMByteCount: The most memory the stream may announce.
     ///   - observer: Is told how far it is.
     /// - Returns: How many pages the block has and how many the stream named.
     /// - Throws: `MigrationError`; no file is left behind then. A block of which the stream has no
     ///   page at all is one of kind `mismatch`.
     public static func extract(
-        path: String, block: String, output: String, maximumRAMByteCount: UInt64,
-        _ observer: Observer
+        path: String, block: String, output: String, mayReplace: Bool = false,
+        maximumRAMByteCount: UInt64, _ observer: Observer
     ) throws(MigrationError) -> ExtractionReport {
         var input = try StreamInput.open(path: path)
-        let file = try OutputFile(path: output)
+        let file = try OutputFile.open(output, mayReplace: mayReplace)
         var loader = StreamLoader(maximumRAMByteCount: maximumRAMByteCount, onlyBlock: block)
         _ = try readWhole(
             &input, into: &loader, maximumRAMByteCount: maximumRAMByteCount, observer)
@@ -117,7 +119,7 @@ public enum StreamTools {
             let pageCount = found.byteCount / UInt64(pageByteCount)
             guard found.pagesNamed > 0 || pageCount == 0 else { throw loader.absence(of: index) }
             try loader.memory?.write(block: index, to: file)
-            try file.commit()
+            try file.finish()
             return ExtractionReport(
                 file: input.name, output: output, block: block, byteCount: found.byteCount,
                 pages: pageCount, pagesNamed: found.pagesNamed)

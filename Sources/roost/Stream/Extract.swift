@@ -12,26 +12,33 @@ struct Extract: ConsoleCommand {
     @Option(help: "The RAM block, as `inspect` names it.")
     var block: String
 
-    @Option(help: ArgumentHelp("The file to write, a pipe, or -.", valueName: "file"))
-    var output: String
+    @OptionGroup var output: StreamOutput
+
+    @Flag(help: "Print what it came to as JSON.")
+    var json = false
 
     @OptionGroup(title: "Messages") var console: ConsoleArguments
+
+    func validate() throws { try output.check(json: json) }
 
     func run() throws {
         let report = try input.reading("extracting") { observer throws(MigrationError) in
             try StreamTools.extract(
-                path: input.file, block: block, output: output,
+                path: input.file, block: block, output: output.output, mayReplace: output.force,
                 maximumRAMByteCount: input.limit, observer)
         }
-        let text =
-            "\(output): block \(block), \(Console.bytes(report.byteCount)), "
-            + "\(report.pagesNamed) of \(report.pages) pages were in the stream"
-        if output == "-" { Console.note(text) } else { print(text) }
+        if json {
+            try Console.printJSON(report, as: "stream.extract")
+        } else {
+            output.summarize(
+                "\(output.output): block \(block), \(Console.bytes(report.byteCount)), "
+                    + "\(report.pagesNamed) of \(report.pages) pages were in the stream")
+        }
         if report.pagesNamed < report.pages {
-            Console.note(
-                "warning: \(report.pages - report.pagesNamed) pages were not in the stream and are "
-                    + "zeros: the guest had given them back (balloon, virtio-mem), or they travelled "
-                    + "on other connections (multifd)")
+            Console.warn(
+                "\(report.pages - report.pagesNamed) pages were not in the stream and are zeros: the "
+                    + "guest had given them back (balloon, virtio-mem), or they travelled on other "
+                    + "connections (multifd)")
         }
     }
 }

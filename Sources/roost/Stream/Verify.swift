@@ -25,7 +25,7 @@ struct Verify: ConsoleCommand {
                 path: input.file, maximumRAMByteCount: input.limit, observer)
         }
         guard !json else {
-            try Console.printJSON(report)
+            try Console.printJSON(report, as: "stream.report")
             return
         }
         let memory = report.memory
