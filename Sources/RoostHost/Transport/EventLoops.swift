@@ -2,6 +2,7 @@ internal import NIOCore
 internal import NIOPosix
 internal import RoostSystem
 internal import Synchronization
+internal import SystemPackage
 
 /// The threads that SwiftNIO's connections of this process share.
 enum EventLoops {
