@@ -168,7 +168,10 @@ public struct StreamInput: ~Copyable {
     public mutating func pump<Handler: StreamHandler & ~Copyable>(
         into reader: inout StreamReader, _ handler: inout Handler
     ) throws(MigrationError) -> Bool {
-        if reader.hasEnded, let rest = takeRest() { reader.skip(rest) }
+        if reader.hasEnded, let rest = takeRest() {
+            reader.skip(rest)
+            return true
+        }
         return try next { bytes throws(MigrationError) in
             try reader.consume(bytes, into: &handler)
         }
