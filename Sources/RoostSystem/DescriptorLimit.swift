@@ -25,12 +25,14 @@ package enum DescriptorLimit {
         do {
             for _ in 0..<count {
                 opened.append(
-                    try FileDescriptor.open(FilePath("/dev/null"), .readOnly, options: .closeOnExec))
+                    try FileDescriptor.open(FilePath("/dev/null"), .readOnly, options: .closeOnExec)
+                )
             }
             return nil
         } catch {
             let limit = sysconf(Int32(_SC_OPEN_MAX))
-            return "this process may have \(limit) files open, of which \(opened.count) are free and "
+            return
+                "this process may have \(limit) files open, of which \(opened.count) are free and "
                 + "\(count) are needed: raise the limit on open files, as by ulimit -n 1024"
         }
     }

@@ -24,7 +24,8 @@ final class TestCertificates: Sendable {
         try makeCertificate("for-clients", names: names, extensions: "extendedKeyUsage=clientAuth")
         try makeCertificate(
             "for-both", names: names, extensions: "extendedKeyUsage=clientAuth,serverAuth")
-        try makeCertificate("for-mail", names: names, extensions: "extendedKeyUsage=emailProtection")
+        try makeCertificate(
+            "for-mail", names: names, extensions: "extendedKeyUsage=emailProtection")
         try makeCertificate(
             "for-encryption", names: names, extensions: "keyUsage=critical,keyEncipherment")
         try makeCertificate("expired", names: "DNS:localhost", days: "-1")

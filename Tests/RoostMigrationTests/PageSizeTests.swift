@@ -78,7 +78,8 @@ import Testing
 
     @Test func `damage behind a page is not taken for another size`() throws {
         let bytes = stream(
-            blockByteCount: 0x4000, pages(4096, count: 2, fill: 0x41) + [0xff, 0xff, 1, 2, 3, 4, 5, 6])
+            blockByteCount: 0x4000,
+            pages(4096, count: 2, fill: 0x41) + [0xff, 0xff, 1, 2, 3, 4, 5, 6])
         #expect(migrationError { _ = try verify(bytes) }?.kind == .malformed)
     }
 
@@ -90,7 +91,8 @@ import Testing
         let records =
             StreamEdit.record(8, block: "ram0", [UInt8](repeating: 0x41, count: 4096))
             + StreamEdit.record(0x22, offset: 1 << 41, [0])
-            + StreamEdit.record(0x28, offset: Self.six - 4096, [UInt8](repeating: 0x42, count: 4096))
+            + StreamEdit.record(
+                0x28, offset: Self.six - 4096, [UInt8](repeating: 0x42, count: 4096))
         return stream(blockByteCount: Self.six, records, described: 4096)
     }
 

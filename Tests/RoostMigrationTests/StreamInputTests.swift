@@ -107,7 +107,10 @@ import Testing
     }
 
     /// As gzip(1) and zstd(1) do: files end in whole blocks, and volumes are larger than files.
-    @Test(arguments: [[0, 0, 0, 0], [0x5a], Array("more".utf8), [UInt8](repeating: 0, count: 70_000)])
+    @Test(
+        arguments: [
+            [0, 0, 0, 0], [0x5a], Array("more".utf8), [UInt8](repeating: 0, count: 70_000),
+        ])
     func `bytes behind packed data are counted`(trailing: [UInt8]) throws {
         let gzipped = try verify(try gzip(try bytes()) + trailing)
         #expect(gzipped.ignoredByteCount == UInt64(trailing.count))
@@ -144,7 +147,8 @@ import Testing
     private let skippable: [UInt8] = [0x5f, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]
 
     @Test func `zstd that begins with frames to skip`() throws {
-        let frames = try skippable + skippable + packed("head.zst") + skippable
+        let frames =
+            try skippable + skippable + packed("head.zst") + skippable
             + packed("rest.zst") + skippable
         let report = try verify(frames)
         #expect(report.packing == "zstd")

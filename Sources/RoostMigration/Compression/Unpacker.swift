@@ -49,7 +49,11 @@ struct Unpacker: ~Copyable {
 
     /// Decodes from one queue into another, as far as both reach.
     ///
-    /// - Parameter isAtEnd: Whether nothing follows what is packed.
+    /// - Parameters:
+    ///   - packed: What is to be decoded; what was is taken away.
+    ///   - unpacked: Where the result goes.
+    ///   - isAtEnd: Whether nothing follows what is packed.
+    /// - Returns: What it came to.
     mutating func unpack(
         from packed: inout ByteQueue, into unpacked: inout ByteQueue, isAtEnd: Bool
     ) -> Outcome {

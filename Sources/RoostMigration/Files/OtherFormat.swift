@@ -60,7 +60,8 @@ struct OtherFormat {
                 }
             }
             guard !isPlain else { return name }
-            return "'" + name.split(separator: "'", omittingEmptySubsequences: false)
+            return "'"
+                + name.split(separator: "'", omittingEmptySubsequences: false)
                 .joined(separator: "'\\''") + "'"
         }
     }
@@ -158,8 +159,8 @@ struct OtherFormat {
         (0, Array("KDUMP   ".utf8), "a kdump of memory", dumpAdvice),
         (0, Array("DISKDUMP".utf8), "a kdump of memory", dumpAdvice),
         (
-            0, Array("makedumpfile".utf8), "a flattened kdump of memory (makedumpfile -R undoes it)",
-            dumpAdvice
+            0, Array("makedumpfile".utf8),
+            "a flattened kdump of memory (makedumpfile -R undoes it)", dumpAdvice
         ),
         (0, Array("PAGEDUMP".utf8), "a Windows memory dump", dumpAdvice),
         (0, Array("PAGEDU64".utf8), "a Windows memory dump", dumpAdvice),

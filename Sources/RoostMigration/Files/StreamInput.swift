@@ -218,7 +218,9 @@ public struct StreamInput: ~Copyable {
 
     /// Refuses what is no stream inside its packing.
     private func refuseOther() throws(MigrationError) {
-        guard !Self.isStream(unpacked.bytes), let other = OtherFormat(unpacked.bytes) else { return }
+        guard !Self.isStream(unpacked.bytes), let other = OtherFormat(unpacked.bytes) else {
+            return
+        }
         throw other.error(
             at: OtherFormat.Place(file: name, offset: packedOffset, packing: packing))
     }

@@ -34,6 +34,18 @@ extension GuestMemory {
         try file.write(&queue)
     }
 
+    /// The first page at or behind an offset of a block that a record has named.
+    ///
+    /// - Returns: Its offset in bytes; `nil` when there is none. The cost depends on the pages that
+    ///   were not named by a sixty-fourth.
+    func nextReceived(block: Int, from offset: UInt64) -> UInt64? {
+        let start = starts[block] / pageByteCount
+        let end = start + usedByteCounts[block] / pageByteCount
+        let first = start + Int(offset / UInt64(pageByteCount))
+        guard first < end, let page = received.first(in: first..<end) else { return nil }
+        return UInt64(page - start) * UInt64(pageByteCount)
+    }
+
     /// Writes every block to a file of its own in a folder.
     ///
     /// - Parameter folder: The folder, which must exist; a block's file is named after it, with

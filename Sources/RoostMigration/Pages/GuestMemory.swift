@@ -13,13 +13,13 @@ public struct GuestMemory: ~Copyable, Sendable {
     /// The blocks' memory, one behind the other.
     let space: MemorySpace
     /// Where each block of the stream's list begins in the space, and how long it is.
-    private var starts: [Int]
-    private var usedByteCounts: [Int]
+    private(set) var starts: [Int]
+    private(set) var usedByteCounts: [Int]
     /// Every block that is here, in the order in which they were added, and where it begins.
     private var local: [(block: RAMBlock, start: Int, file: MemoryFile?)]
     private var isMatched: Bool
     /// One bit for each page of the space that a record has named.
-    private var received: PageBits
+    private(set) var received: PageBits
     private var inflater: Inflater
 
     /// The blocks, in the order of the stream's list.
@@ -381,18 +381,6 @@ public struct GuestMemory: ~Copyable, Sendable {
         precondition(offset < UInt64(usedByteCounts[block]))
         let page = (starts[block] &+ Int(offset)) / pageByteCount
         return received.contains(page)
-    }
-
-    /// The first page at or behind an offset of a block that a record has named.
-    ///
-    /// - Returns: Its offset in bytes; `nil` when there is none. The cost depends on the pages that
-    ///   were not named by a sixty-fourth.
-    func nextReceived(block: Int, from offset: UInt64) -> UInt64? {
-        let start = starts[block] / pageByteCount
-        let end = start + usedByteCounts[block] / pageByteCount
-        let first = start + Int(offset / UInt64(pageByteCount))
-        guard first < end, let page = received.first(in: first..<end) else { return nil }
-        return UInt64(page - start) * UInt64(pageByteCount)
     }
 
     /// Lends a page.

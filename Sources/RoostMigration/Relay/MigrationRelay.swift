@@ -305,7 +305,8 @@ public final class MigrationRelay: Sendable {
 
     private static var strangerError: MigrationError {
         MigrationError(
-            .peer, "the other side closed the connection before it said anything: \(strangerAdvice)")
+            .peer, "the other side closed the connection before it said anything: \(strangerAdvice)"
+        )
     }
 
     private static var lateError: MigrationError {

@@ -12,6 +12,7 @@ extension StreamParser {
     /// - Parameters:
     ///   - flags: What stands in the low bits of the word at `position`.
     ///   - bytes: The piece of the stream.
+    ///   - position: Where in it the word stands.
     /// - Returns: Bytes, or `nil` where the stream is just damaged.
     @inline(never)  // Once a stream.
     func otherPageByteCount(
@@ -33,7 +34,9 @@ extension StreamParser {
             let offset = word & ~StreamFormat.Flag.mask
             if let found = Self.otherPageByteCounts.first(where: {
                 isRecord(bytes, at: body + $0, behind: offset, pageByteCount: UInt64($0))
-            }) { return found }
+            }) {
+                return found
+            }
         }
         return nil
     }

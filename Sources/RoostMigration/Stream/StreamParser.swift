@@ -39,9 +39,9 @@ struct StreamParser: ~Copyable, Sendable {
     /// Whether a part of the memory came after its start.
     var hasPages = false
     var usesMultifd = false
-    private(set) var deviceTail = DeviceTail()
+    var deviceTail = DeviceTail()
     /// The sections before the memory, kept in case that no memory follows.
-    private var early = DeviceTail()
+    var early = DeviceTail()
 
     init(maximumRAMByteCount: UInt64) {
         self.maximumRAMByteCount = min(maximumRAMByteCount, StreamFormat.ramLimit)
@@ -95,36 +95,6 @@ struct StreamParser: ~Copyable, Sendable {
         case .item: try item(bytes, at: &position, into: &handler)
         case .tail: try tail(bytes, at: &position, into: &handler)
         }
-    }
-
-    /// Keeps what was taken before any memory, from the first section on.
-    private mutating func keepEarly(_ bytes: RawSpan, at offset: UInt64) throws(MigrationError) {
-        guard current?.isRAM != true else {
-            early = DeviceTail()
-            return
-        }
-        guard current != nil || early.hasBegun else { return }
-        early.begin(at: offset, hasFooters: nil, sections: KnownSections())
-        _ = try early.append(bytes)
-        // Sections and a mark, with padding behind them for long: no memory follows.
-        if early.hasEnded { takeEarly() }
-    }
-
-    private mutating func takeEarly() {
-        swap(&deviceTail, &early)
-        state = .tail
-    }
-
-    /// Whether a stream that has ended is one of devices without memory, whose last section cannot
-    /// be told from its payload before the end is known.
-    ///
-    /// - Parameter rest: What was not taken of it.
-    mutating func isDevicesOnly(rest: RawSpan) -> Bool {
-        guard totalByteCount == nil, state == .opaque, early.hasBegun,
-            (try? early.append(rest)) != nil, (try? early.walk()) != nil
-        else { return false }
-        takeEarly()
-        return true
     }
 
     mutating func take(_ byteCount: Int, at position: inout Int) {

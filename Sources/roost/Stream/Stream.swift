@@ -49,7 +49,9 @@ struct StreamFile: ParsableArguments {
 
 /// Where a command on a stored stream writes.
 struct StreamOutput: ParsableArguments {
-    @Option(help: ArgumentHelp("The file to write, a pipe, or - for the output.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp(
+            "The file to write, a pipe, or - for the standard output.", valueName: "file"))
     var output: String
 
     @Flag(help: "Replace the file if there is one that is not empty.")
