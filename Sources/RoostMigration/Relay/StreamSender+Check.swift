@@ -17,15 +17,19 @@ extension StreamSender {
         var input = try StreamInput.open(path: path)
         var reader = StreamReader(maximumRAMByteCount: maximumRAMByteCount)
         var nothing = Nothing()
-        for _ in 0..<2 {
-            let goesOn = try input.next { bytes throws(MigrationError) in
-                try reader.consume(bytes, into: &nothing)
+        do throws(MigrationError) {
+            for _ in 0..<2 {
+                let goesOn = try input.next { bytes throws(MigrationError) in
+                    try reader.consume(bytes, into: &nothing)
+                }
+                guard goesOn else {
+                    // All of a short one.
+                    _ = try reader.finish()
+                    return
+                }
             }
-            guard goesOn else {
-                // All of a short one.
-                _ = try reader.finish()
-                return
-            }
+        } catch {
+            throw error.about(input.name)
         }
     }
 

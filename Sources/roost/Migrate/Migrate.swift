@@ -32,17 +32,17 @@ enum EndpointArgument {
 struct SecurityOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "This side's certificate chain (PEM; default: none, as for unix: endpoints).",
+            "This side's certificate chain, PEM (default: none).",
             valueName: "file"))
     var tlsCertificate: String?
 
     @Option(
-        help: ArgumentHelp("This side's private key (PEM; default: none).", valueName: "file"))
+        help: ArgumentHelp("This side's private key, PEM (default: none).", valueName: "file"))
     var tlsKey: String?
 
     @Option(
         help: ArgumentHelp(
-            "The authority that signed the other side (PEM; default: none).", valueName: "file"))
+            "The authority that signed the other side, PEM (default: none).", valueName: "file"))
     var tlsAuthority: String?
 
     @Flag(help: "Let tcp: endpoints carry the guest's memory unprotected.")

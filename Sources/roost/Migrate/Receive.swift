@@ -57,7 +57,7 @@ struct Receive: AsyncParsableCommand, ConsoleCommand {
         let listener = try await TransportListener.listen(
             on: listen, security: security.security(for: listen))
         let place: MigrationReceiver.Output =
-            connect.map { .endpoint($0) } ?? .file(output ?? "")
+            connect.map { .endpoint($0) } ?? .file(output ?? "", mayReplace: relay.force)
         let statistics = try await Interruptible.run {
             Console.note("receive: waiting for a relay on \(listener.endpoint)")
             let wire = try await listener.accept { Console.note("receive: \($0)") }
