@@ -260,8 +260,8 @@ import Testing
 /// When a migration is given up (MIG-7, MIG-8).
 @Suite struct VerdictTests {
     private static let situation = Verdict.Situation(
-        round: 101, elapsed: .seconds(61), dirtyBytesPerSecond: 410 << 20,
-        linkBytesPerSecond: 300 << 20, pending: 10 << 20, roundRemainder: 150 << 20,
+        round: 101, elapsed: .seconds(61), dirtyBytesPerSecond: 410 * 1_048_576,
+        linkBytesPerSecond: 300 * 1_048_576, pending: 10 << 20, roundRemainder: 150 << 20,
         downtimeLimit: .milliseconds(300), bandwidthLimit: 310 << 20, hasAutoConverge: false,
         throttlePercentage: 0, maximumThrottlePercentage: 99)
 
@@ -334,7 +334,7 @@ import Testing
 
     @Test func `a guest that dirties less than the link carries is told what a round leaves`() {
         var situation = Self.situation
-        situation.dirtyBytesPerSecond = 200 << 20
+        situation.dirtyBytesPerSecond = 200 * 1_048_576
         #expect(
             judged(situation)?.contains(
                 "link carries 300 MiB/s, but what a round leaves takes 501 ms and 300 ms are "
