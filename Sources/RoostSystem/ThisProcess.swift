@@ -9,6 +9,23 @@ package enum ThisProcess {
     /// How many processors are online.
     package static var processorCount: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
 
+    /// The memory that can be had on this machine without swapping, in bytes, where the kernel tells
+    /// (MemAvailable of proc_meminfo(5)).
+    package static var availableMemory: UInt64? {
+        availableMemory(told: SmallFile.text(of: "/proc/meminfo") ?? "")
+    }
+
+    /// What the text of /proc/meminfo says.
+    static func availableMemory(told text: String) -> UInt64? {
+        for line in text.split(separator: "\n") where line.hasPrefix("MemAvailable:") {
+            let number = line.split(separator: " ").dropFirst().first.flatMap { UInt64($0) }
+            guard let (bytes, overflow) = number?.multipliedReportingOverflow(by: 1024), !overflow
+            else { return nil }
+            return bytes
+        }
+        return nil
+    }
+
     /// The path of its program, where /proc tells.
     package static var program: String? {
         var bytes = [CChar](repeating: 0, count: Int(PATH_MAX))

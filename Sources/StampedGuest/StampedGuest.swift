@@ -46,6 +46,9 @@ public final class StampedGuest: Sendable {
     /// The name of the block that is the guest's RAM.
     public static let blockName = "ram"
 
+    /// How many pages are filled between two words about it.
+    private static let fillingPages = (64 << 20) / pageByteCount
+
     private typealias Word = GuestLayout.Word
 
     private let layout: GuestLayout
@@ -64,9 +67,12 @@ public final class StampedGuest: Sendable {
     /// - Parameters:
     ///   - options: What it is like.
     ///   - socket: Where a mover connects.
+    ///   - whileFilling: Told how many bytes are filled, every 64 MiB.
     /// - Returns: The guest, which works once ``work(until:)`` is called.
     /// - Throws: `StampedGuestError`, or `GuestError`.
-    public static func start(_ options: Options, socket: String) throws -> StampedGuest {
+    public static func start(
+        _ options: Options, socket: String, whileFilling: (Int) -> Void = { _ in }
+    ) throws -> StampedGuest {
         let pages = options.byteCount / pageByteCount - 1
         guard options.byteCount % pageByteCount == 0, pages > 0,
             (1...100).contains(options.hotPercentage)
@@ -84,7 +90,10 @@ public final class StampedGuest: Sendable {
         let movable = try MovableMemory.open(
             blocks: [(name: blockName, byteCount: options.byteCount)], socket: socket)
         let guest = StampedGuest(layout, movable)
-        for page in 0..<pages { guest.write(page, generation: 0, all: true) }
+        for page in 0..<pages {
+            guest.write(page, generation: 0, all: true)
+            if (page + 1) % fillingPages == 0 { whileFilling((page + 1) * pageByteCount) }
+        }
         layout.store(in: guest.memory)
         guest.memory.storeWord(now(), at: Word.lastTime)
         return guest

@@ -13,7 +13,8 @@ struct StampedGuestCommand: ParsableCommand {
         commandName: "stamped-guest",
         abstract: "A guest that writes its memory and can tell whether a move lost any of it.",
         discussion: """
-            Prints READY when a mover can connect to its socket. With --incoming it then waits for \
+            Prints FILLED and a number of bytes while it fills its memory, and READY when a mover \
+            can connect to its socket. With --incoming it then waits for \
             its memory, checks all of it when it has arrived and prints the result as one line of \
             JSON. On SIGTERM it does so once more and ends with status 0 if everything is right.
             """)
@@ -62,7 +63,7 @@ struct StampedGuestCommand: ParsableCommand {
             let options = StampedGuest.Options(
                 byteCount: memory.byteCount, hotPercentage: hotPercentage,
                 writesPerSecond: writesPerSecond, bytesPerWrite: bytesPerWrite, content: content)
-            guest = try StampedGuest.start(options, socket: socket)
+            guest = try StampedGuest.start(options, socket: socket) { say("FILLED \($0)") }
             stopOnSignals()
             say("READY")
         }

@@ -3,7 +3,7 @@ import Testing
 
 @Suite struct QuantityTests {
     private static let byteCounts: [(UInt64, String)] = [
-        (0, "0 B"), (1, "1 B"), (999, "999 B"), (1000, "1000 B"), (1024, "1.00 KiB"),
+        (0, "0 B"), (1, "1 B"), (999, "999 B"), (1000, "0.98 KiB"), (1024, "1.00 KiB"),
         (10 << 10, "10.0 KiB"), (100 << 10, "100 KiB"), (999 << 10, "999 KiB"),
         (1000 << 10, "0.98 MiB"), (1 << 20, "1.00 MiB"), (1 << 30, "1.00 GiB"),
         (1 << 40, "1.00 TiB"), (1 << 50, "1.00 PiB"), (.max, "16.0 EiB"),

@@ -85,8 +85,7 @@ final class Plugin: Sendable {
         _ parameters: [String: String]
     ) throws(BlockError) -> FrontendOptions {
         var options = FrontendOptions()
-        options.logger = Logger(
-            label: "roost", factory: StreamLogHandler.standardError(label:))
+        options.logger = Logger(label: "roost") { _ in PluginLog() }
         options.queueCount = try number("queues", parameters) ?? options.queueCount
         options.ringPageOrder = try number("ring-order", parameters) ?? options.ringPageOrder
         options.segmentLimit = try number("segments", parameters) ?? options.segmentLimit

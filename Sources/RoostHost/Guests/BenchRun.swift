@@ -43,15 +43,18 @@ public struct BenchRun: Sendable {
     ///
     /// - Parameters:
     ///   - count: How many times to move it.
+    ///   - filling: Told how many bytes of the guest's memory are filled.
     ///   - observer: Told how far each move is.
     /// - Returns: The moves and the verification.
     /// - Throws: `MigrationError` of a move, or `HostError`, of kind `cancelled` where it was.
     public func run(
-        moves count: Int, _ observer: @escaping @Sendable (MigrationStatistics) -> Void
+        moves count: Int, filling: @escaping @Sendable (UInt64) -> Void = { _ in },
+        moving observer: @escaping @Sendable (MigrationStatistics) -> Void
     ) async throws -> Report {
+        try checkMemory(available: ThisProcess.availableMemory)
         let folder = try Self.folder()
         defer { try? FileManager.default.removeItem(atPath: folder) }
-        let guests = Guests(workload, folder: folder)
+        let guests = Guests(workload, folder: folder, filling: filling)
         do {
             return try await withTaskCancellationHandler {
                 try await carry(guests, count, observer)
@@ -63,6 +66,24 @@ public struct BenchRun: Sendable {
             guard Task.isCancelled else { throw error }
             throw HostError(.cancelled, "the bench was stopped, and its guests were ended")
         }
+    }
+
+    /// Refuses a guest for which the machine has no room.
+    func checkMemory(available: UInt64?) throws(HostError) {
+        guard let available else { return }
+        // While it moves, its memory is in two processes, and in a third copy where written pages
+        // are found by comparing.
+        let copies: UInt64 = options.tracker == .shadow ? 3 : 2
+        let (memory, overflow) = workload.byteCount.multipliedReportingOverflow(by: copies)
+        let cache = UInt64(options.parameters.xbzrleCacheByteCount ?? 0)
+        let (needed, exceeds) = memory.addingReportingOverflow(cache)
+        guard overflow || exceeds || needed > available else { return }
+        throw HostError(
+            .guest,
+            "a guest of \(Quantity.bytes(workload.byteCount)) cannot be moved here: its memory is "
+                + "there \(copies == 3 ? "three times" : "twice") meanwhile"
+                + (cache > 0 ? ", the cache takes \(Quantity.bytes(cache))" : "")
+                + ", and \(Quantity.bytes(available)) are available; give less with --memory")
     }
 
     private func carry(
@@ -118,17 +139,22 @@ public struct BenchRun: Sendable {
     private final class Guests: Sendable {
         private let workload: StampedGuestProgram.Workload
         private let folder: String
+        private let filling: @Sendable (UInt64) -> Void
         private let started = Mutex<(programs: [StampedGuestProgram], isOver: Bool)>(([], false))
 
-        init(_ workload: StampedGuestProgram.Workload, folder: String) {
+        init(
+            _ workload: StampedGuestProgram.Workload, folder: String,
+            filling: @escaping @Sendable (UInt64) -> Void
+        ) {
             self.workload = workload
             self.folder = folder
+            self.filling = filling
         }
 
         func start(isIncoming: Bool) throws -> StampedGuestProgram {
             let index = started.withLock { $0.programs.count }
             let program = try StampedGuestProgram(
-                workload, isIncoming: isIncoming, socket: "\(folder)/\(index)")
+                workload, isIncoming: isIncoming, socket: "\(folder)/\(index)", filling: filling)
             let isOver = started.withLock { started in
                 started.programs.append(program)
                 return started.isOver

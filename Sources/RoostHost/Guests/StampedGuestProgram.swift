@@ -1,5 +1,6 @@
 internal import Foundation
 internal import Glibc
+internal import RoostSystem
 internal import Synchronization
 
 /// A run of the program `stamped-guest`: a guest whose whole state is its memory.
@@ -61,13 +62,17 @@ public final class StampedGuestProgram: Sendable {
     /// - Parameters:
     ///   - workload: What it writes; a guest that waits takes all but the length from what arrives.
     ///   - isIncoming: Whether it waits for the memory of another guest.
-    ///   - socket: The path for its socket.
+    ///   - socket: The path for its socket; what it says of failures goes to a file beside it.
+    ///   - filling: Told how many bytes of its memory are filled.
     /// - Throws: `HostError` when the program is missing or says something else.
-    public init(_ workload: Workload, isIncoming: Bool, socket: String) throws(HostError) {
+    public init(
+        _ workload: Workload, isIncoming: Bool, socket: String,
+        filling: (UInt64) -> Void = { _ in }
+    ) throws(HostError) {
         self.socket = socket
         process = Process()
         output = Pipe()
-        let program = Self.program
+        let program = try Self.program()
         process.executableURL = URL(fileURLWithPath: program)
         process.arguments =
             ["--socket", socket, "--memory", "\(workload.byteCount)", "--exit-with-input"]
@@ -79,32 +84,61 @@ public final class StampedGuestProgram: Sendable {
                     "\(workload.bytesPerWrite)", "--content", workload.content,
                 ])
         process.standardOutput = output
+        // A pipe that nobody reads could stop it.
+        let words = socket + ".errors"
+        _ = FileManager.default.createFile(atPath: words, contents: nil)
+        process.standardError = FileHandle(forWritingAtPath: words) ?? FileHandle.nullDevice
         // The guest ends with its input, so it does not outlive a killed roost.
         process.standardInput = input
         do {
             try process.run()
         } catch {
             throw HostError(
-                .guest,
-                "cannot start \(program): \(error.localizedDescription); build it beside roost "
-                    + "(swift build --product stamped-guest)")
+                .guest, path: program,
+                "cannot start \(program): \(ErrorSentence.of(error).withoutFullStop)")
         }
-        let line = readLine()
+        var line = readLine()
+        while let told = line, told.hasPrefix(Self.filled) {
+            if let byteCount = UInt64(told.dropFirst(Self.filled.count)) { filling(byteCount) }
+            line = readLine()
+        }
         guard line == "READY" else {
             process.terminate()
             throw HostError(
-                .guest,
-                "\(program) is not ready, it said '\(line ?? "nothing")': its own message is above")
+                .guest, path: program,
+                "a guest of \(Quantity.bytes(workload.byteCount)) cannot be started: "
+                    + Self.reason(line, wordsAt: words))
         }
+    }
+
+    /// How the program's lines begin that tell how far it has filled its memory.
+    private static let filled = "FILLED "
+
+    /// Why the program is not ready, as far as it said.
+    private static func reason(_ line: String?, wordsAt path: String) -> String {
+        let words = SmallFile.text(of: path) ?? ""
+        if let first = words.split(separator: "\n").first {
+            let sentence = first.hasPrefix("Error: ") ? first.dropFirst(7) : first
+            return PlainText.of(String(sentence)).withoutFullStop
+        }
+        return line.map { "it said '\(PlainText.of($0))' where READY was expected" }
+            ?? "it ended without a word; it may have been killed for want of memory"
     }
 
     /// The program's name.
     static let name = "stamped-guest"
 
     /// Where the program is: beside this one.
-    private static var program: String {
-        let own = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-        return own.deletingLastPathComponent().appendingPathComponent(name).path
+    private static func program() throws(HostError) -> String {
+        let own = URL(fileURLWithPath: ThisProcess.program ?? CommandLine.arguments[0])
+        let path = own.deletingLastPathComponent().appendingPathComponent(name).path
+        guard FileManager.default.isExecutableFile(atPath: path) else {
+            throw HostError(
+                .guest, path: path,
+                "the guest's program is not at \(path), beside roost: make build makes both, and "
+                    + "both have to be installed")
+        }
+        return path
     }
 
     /// The guest's process number.
@@ -163,5 +197,14 @@ public final class StampedGuestProgram: Sendable {
 
     deinit {
         kill()
+    }
+}
+
+extension String {
+    /// The text without full stops at its end, to go on behind it.
+    fileprivate var withoutFullStop: String {
+        var text = self
+        while text.last == "." { text.removeLast() }
+        return text
     }
 }

@@ -1,4 +1,5 @@
 package import RoostSystem
+internal import Synchronization
 
 /// Moves a running guest from one QEMU to another, by their monitors.
 ///
@@ -196,13 +197,16 @@ package struct GuestMove: Sendable {
                 for await event in events where event.name.hasPrefix("MIGRATION") { tick.yield() }
             }
             tick.yield()
+            let last = Mutex(GuestMoveProgress(.object([:])))
             // The loop ends by itself when the task is cancelled.
             for await _ in ticks {
-                if let end = await look(progress) { return end }
+                let end = await look { now in
+                    last.withLock { $0 = now }
+                    progress(now)
+                }
+                if let end { return end }
                 if let deadline, clock.now >= deadline {
-                    return .failure(
-                        MigrationError(
-                            .timeout, "the move was not complete in \(options.timeout ?? .zero)"))
+                    return .failure(options.timedOut(last.withLock { $0 }))
                 }
             }
             return .failure(MigrationError(.cancelled, "the move was cancelled"))

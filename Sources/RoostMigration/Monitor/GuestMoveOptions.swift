@@ -1,3 +1,5 @@
+internal import RoostSystem
+
 /// How two QEMUs are to move a guest.
 ///
 /// Where a value is `nil`, QEMU's own setting stays.
@@ -57,6 +59,24 @@ package struct GuestMoveOptions: Equatable, Sendable {
         wanted["xbzrle-cache-size"] = xbzrleCacheSize.map { JSONValue($0) }
         wanted["downtime-limit"] = downtimeLimit.map { .integer($0.wholeMilliseconds) }
         return wanted
+    }
+
+    /// Why a move that was not complete in its time is given up: both rates, and what to change.
+    func timedOut(_ progress: GuestMoveProgress) -> MigrationError {
+        let situation = Verdict.Situation(
+            round: progress.iteration, elapsed: progress.elapsed,
+            // QEMU tells 0 until it has looked again.
+            dirtyBytesPerSecond: progress.dirtyBytesPerSecond > 0
+                ? progress.dirtyBytesPerSecond : nil,
+            linkBytesPerSecond: progress.bytesPerSecond > 0
+                ? Double(progress.bytesPerSecond) : nil,
+            pending: progress.remainingByteCount, downtimeLimit: downtimeLimit,
+            bandwidthLimit: maxBandwidth ?? 0, hasAutoConverge: autoConverge,
+            throttlePercentage: Int(clamping: progress.throttlePercentage),
+            maximumThrottlePercentage: 99)
+        return MigrationError(
+            .timeout,
+            Verdict.sentence(situation, after: Quantity.time((timeout ?? .zero).inSeconds)))
     }
 
     /// Refuses what this driver cannot drive.

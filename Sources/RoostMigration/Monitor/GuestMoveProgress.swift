@@ -12,6 +12,8 @@ package struct GuestMoveProgress: Equatable, Sendable {
     package let totalByteCount: UInt64
     /// How fast the guest changes its memory.
     package let dirtyPagesPerSecond: UInt64
+    /// How fast the guest changes its memory, in bytes a second.
+    package let dirtyBytesPerSecond: Double
     /// How fast the stream goes.
     package let bytesPerSecond: UInt64
     /// How long the guest would stand still if the rest were sent now.
@@ -41,8 +43,8 @@ package struct GuestMoveProgress: Equatable, Sendable {
         iteration = count("dirty-sync-count")
         throttlePercentage = reply["cpu-throttle-percentage"]?.unsignedInteger ?? 0
         let pageByteCount = ram?["page-size"]?.unsignedInteger ?? defaultPageByteCount
-        let gain =
-            Double(bytesPerSecond) - Double(dirtyPagesPerSecond) * Double(pageByteCount)
+        dirtyBytesPerSecond = Double(dirtyPagesPerSecond) * Double(pageByteCount)
+        let gain = Double(bytesPerSecond) - dirtyBytesPerSecond
         let seconds = Double(remainingByteCount) / gain
         // Beyond a year nothing is foretold, and a Duration from any Double could trap.
         timeLeft = gain > 0 && seconds < 31_536_000 ? .seconds(seconds) : nil

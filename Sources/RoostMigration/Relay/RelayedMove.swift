@@ -64,8 +64,10 @@ package struct RelayedMove: Sendable {
             relay.cancel()
             receiver.cancel()
             let reasons = await [relayed.value, received.value].compactMap(\.failure)
-            // A relay that only saw the cancellation has nothing to add.
-            guard let reason = reasons.first(where: { $0.kind != .cancelled && $0.kind != .peer })
+            // A move that was given up cut the relay's streams short: it has nothing to add, nor
+            // has one that only saw the cancellation.
+            guard error.kind != .timeout, error.kind != .cancelled,
+                let reason = reasons.first(where: { $0.kind != .cancelled && $0.kind != .peer })
             else { throw error }
             throw MigrationError(error.kind, errno: error.errno, "\(error); the relay: \(reason)")
         }

@@ -1,4 +1,5 @@
 internal import RoostMemory
+internal import RoostSystem
 
 /// What a migration has done so far, in QEMU's terms.
 ///
@@ -145,29 +146,21 @@ public struct MigrationStatistics: Sendable, Equatable {
         var parts = ["\(status.rawValue)"]
         if status == .active || status == .device {
             parts.append("round \(ram.dirtySyncCount)")
-            parts.append("\(Self.megabytes(bytesPerSecond)) MB/s")
-            parts.append("\(Self.megabytes(Double(ram.remaining))) MB left")
+            parts.append(Quantity.rate(bytesPerSecond))
+            parts.append("\(Quantity.bytes(ram.remaining)) left")
             let dirtied = Double(ram.dirtyPagesRate) * Double(pageByteCount)
-            parts.append("dirties \(Self.megabytes(dirtied)) MB/s")
+            // 0 stands for what was not measured yet as well.
+            if dirtied > 0 { parts.append("dirties \(Quantity.rate(dirtied))") }
             if let throttlePercentage, throttlePercentage > 0 {
                 parts.append("throttled \(throttlePercentage) %")
             }
             parts.append("ETA \(timeLeft.map(Self.clock) ?? "unknown")")
         } else if status != .none {
-            parts.append("\(Self.megabytes(Double(ram.transferred))) MB sent")
+            parts.append("\(Quantity.bytes(ram.transferred)) sent")
             parts.append("took \(Self.clock(totalTime))")
             if let downtime { parts.append("downtime \(downtime.inMilliseconds) ms") }
         }
         return parts.joined(separator: ", ")
-    }
-
-    /// Decimal megabytes, with one digit behind the point below ten.
-    private static func megabytes(_ bytes: Double) -> String {
-        // Beyond this nothing is real, and an Int made of any Double could trap.
-        guard bytes.isFinite, bytes >= 0, bytes < 1e18 else { return "?" }
-        let tenths = Int64((bytes / 100_000).rounded())
-        guard tenths < 100 else { return "\((tenths + 5) / 10)" }
-        return "\(tenths / 10).\(tenths % 10)"
     }
 
     /// Hours, minutes and seconds, hours only where there are some; seconds are rounded up.

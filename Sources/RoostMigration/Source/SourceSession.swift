@@ -42,6 +42,7 @@ struct SourceSession: ~Copyable {
     /// Whether the stream has to list its blocks again.
     var mustList = false
     var remainingAtSync: UInt64 = 0
+    private var remainders = RoundRemainders()
     var dirtiedInPeriod: UInt64 = 0
     var lastSync = Duration.zero
     /// Rounds as they count for the bound on them: those that are shorter than a slice together.
@@ -125,6 +126,8 @@ struct SourceSession: ~Copyable {
             lastBoundedRound = now
         }
         remainingAtSync = engine.remainingByteCount
+        // What the first look finds is the whole memory.
+        if engine.round > 1 { remainders.add(remainingAtSync) }
         statistics.ram.dirtySyncCount = engine.round
         let period = convergence.sync(
             now: now, dirtied: dirtiedInPeriod,
@@ -240,8 +243,9 @@ struct SourceSession: ~Copyable {
             roundLimit: parameters.maximumRounds, timeLimit: parameters.maximumTime)
         let situation = Verdict.Situation(
             round: boundedRounds, elapsed: parties.now(),
-            dirtyBytesPerSecond: dirtyBytesPerSecond,
-            linkBytesPerSecond: switchOver.bytesPerSecond, pending: engine.remainingByteCount,
+            dirtyBytesPerSecond: engine.round > 1 ? dirtyBytesPerSecond : nil,
+            linkBytesPerSecond: switchOver.bytesPerSecond > 0 ? switchOver.bytesPerSecond : nil,
+            pending: engine.remainingByteCount, roundRemainder: remainders.levelled,
             downtimeLimit: switchOver.downtimeLimit,
             bandwidthLimit: limiter.bytesPerSecond,
             hasAutoConverge: parameters.autoConverge != nil,

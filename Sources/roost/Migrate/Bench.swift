@@ -20,26 +20,30 @@ struct Bench: AsyncParsableCommand, ConsoleCommand {
     @Option(help: ArgumentHelp("How many times to move it.", valueName: "n"))
     var moves = 1
 
-    @Flag(help: "Print the moves and the guest's verification as JSON.")
+    @Flag(help: "Print the moves and the guest's verification as JSON (migrate.bench).")
     var json = false
 
     @OptionGroup(title: "Messages") var console: ConsoleArguments
 
     func validate() throws {
-        guard moves > 0 else { throw ValidationError("--moves takes a number above 0") }
+        try Checked.number("--moves", moves, 1...1_000_000)
     }
 
     func run() async throws {
-        let (workload, options, moves) = (guest.workload, try move.options(), moves)
+        let (workload, options, moves) = (guest.workload, move.options, moves)
+        let filling = ProgressReporter("filling the guest's memory")
         let line = ProgressReporter("moving")
+        defer { line.end() }
         let report = try await Interruptible.run {
-            try await BenchRun(workload, options).run(moves: moves) { progress in
-                if progress.status != .none { line.show { progress.progress } }
+            try await BenchRun(workload, options).run(moves: moves) { filled in
+                filling.show(filled, of: workload.byteCount)
+            } moving: { progress in
+                if progress.status != .none { line.show { "moving: " + progress.progress } }
             }
         }
         line.end()
         if json {
-            try Console.printJSON(JSONReport(report))
+            try Console.printJSON(JSONReport(report), as: "migrate.bench")
         } else {
             print(Console.table(Self.rows(report)))
             print("verified: \(report.verification.summary)")
@@ -98,12 +102,13 @@ struct Bench: AsyncParsableCommand, ConsoleCommand {
 
     /// The report's shape in JSON.
     private struct JSONReport: Encodable {
+        /// What QEMU counts as well stands under QEMU's names, in an object of that name.
         struct Move: Encodable {
             let tracker: String
             let throttle: String?
             let downtimeMicroseconds: Int
             let throttlePercentage: Int
-            let source: MigrationStatistics
+            let qemu: MigrationStatistics
             let destination: DestinationStatistics
         }
 
@@ -117,7 +122,7 @@ struct Bench: AsyncParsableCommand, ConsoleCommand {
                     downtimeMicroseconds: Int(
                         ((move.report.source.downtime?.seconds ?? 0) * 1e6).rounded()),
                     throttlePercentage: move.throttlePercentage,
-                    source: move.report.source, destination: move.report.destination)
+                    qemu: move.report.source, destination: move.report.destination)
             }
             verification = report.verification
         }
@@ -145,13 +150,18 @@ struct BenchGuest: ParsableArguments {
         case random, text, sparse
     }
 
+    /// The most memory that the guest's own count of its pages allows.
+    private static let memoryLimit = UInt64(4) << 40
+
     func validate() throws {
-        guard memory.bytes >= 1 << 20, memory.bytes % 4096 == 0 else {
-            throw ValidationError("--memory takes whole pages, at least 1M")
+        guard (1 << 20...Self.memoryLimit).contains(memory.bytes), memory.bytes % 4096 == 0 else {
+            throw ValidationError(
+                "--memory is \(memory.defaultValueDescription): give whole pages of 4 KiB, from 1M "
+                    + "to 4T")
         }
-        guard (1...100).contains(hot) else { throw ValidationError("--hot takes 1 to 100") }
-        guard writes >= 0 else { throw ValidationError("--writes takes a number from 0 on") }
-        guard (1...4096).contains(bytes) else { throw ValidationError("--bytes takes 1 to 4096") }
+        try Checked.number("--hot", hot, 1...100)
+        try Checked.number("--writes", writes, 0...1_000_000_000)
+        try Checked.number("--bytes", bytes, 1...4096)
     }
 
     var workload: StampedGuestProgram.Workload {
@@ -173,10 +183,14 @@ struct BenchMove: ParsableArguments {
     var tracker = TrackerKind.automatic
 
     @Option(
-        help: ArgumentHelp("Send deltas (XBZRLE), with a cache of this size.", valueName: "size"))
+        help: ArgumentHelp(
+            "Send deltas (XBZRLE), with a cache of this size (default: none are sent).",
+            valueName: "size"))
     var xbzrleCache: ByteCount?
 
-    @Option(help: ArgumentHelp("Compress pages with so many threads.", valueName: "n"))
+    @Option(
+        help: ArgumentHelp(
+            "Compress pages with so many threads (default: not at all).", valueName: "n"))
     var compressThreads: Int?
 
     @Option(help: ArgumentHelp("zlib's level, 0 to 9.", valueName: "n"))
@@ -213,13 +227,28 @@ struct BenchMove: ParsableArguments {
     @Option(help: ArgumentHelp("Give up after so many rounds.", valueName: "n"))
     var maxRounds: UInt64 = 500
 
-    @Option(help: ArgumentHelp("Give up after so many seconds.", valueName: "s"))
+    @Option(help: ArgumentHelp("Give up after so many seconds (default: never).", valueName: "s"))
     var timeout: Int?
 
-    func options() throws -> ProcessMove.Options {
-        guard downtime >= 0, (timeout ?? 1) > 0 else {
-            throw ValidationError("--downtime and --timeout take positive numbers")
+    /// What no machine has.
+    private static let cacheLimit = UInt64(1) << 47
+
+    func validate() throws {
+        if let size = xbzrleCache {
+            guard (4096...Self.cacheLimit).contains(size.bytes) else {
+                throw ValidationError(
+                    "--xbzrle-cache is \(size.defaultValueDescription): give at least a page, 4K")
+            }
         }
+        try Checked.number("--compress-threads", compressThreads, 1...255)
+        try Checked.number("--compress-level", compressLevel, 0...9)
+        try Checked.number("--decompress-threads", decompressThreads, 0...255)
+        try Checked.number("--downtime", downtime, 0...2_000_000)
+        try Checked.number("--max-rounds", Int(clamping: maxRounds), 1...1_000_000_000)
+        try Checked.number("--timeout", timeout, 1...31_536_000)
+    }
+
+    var options: ProcessMove.Options {
         var options = ProcessMove.Options()
         options.tracker = tracker
         options.throttle = throttle

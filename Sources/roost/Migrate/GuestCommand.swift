@@ -22,12 +22,15 @@ struct GuestCommand: AsyncParsableCommand, ConsoleCommand {
     @Option(help: ArgumentHelp("The destination's QMP socket.", valueName: "dst.qmp"))
     var to: String
 
-    @Option(help: ArgumentHelp("Bytes per second while the guest runs.", valueName: "size"))
+    @Option(
+        help: ArgumentHelp(
+            "Bytes per second while the guest runs (default: as QEMU is set).", valueName: "size"))
     var maxBandwidth: ByteCount?
 
     @Option(
         help: ArgumentHelp(
-            "How long the guest may stand still, in milliseconds.", valueName: "ms"))
+            "How long the guest may stand still, in milliseconds (default: as QEMU is set).",
+            valueName: "ms"))
     var downtime: Int?
 
     @Flag(help: "Slow a guest down that writes faster than the link carries.")
@@ -35,14 +38,14 @@ struct GuestCommand: AsyncParsableCommand, ConsoleCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Send deltas (XBZRLE), with a cache of this size, a power of two.",
+            "Send deltas (XBZRLE), with a cache of this size, a power of two (default: none are sent).",
             valueName: "size"))
     var xbzrleCache: ByteCount?
 
     @Flag(help: "Send zlib compressed pages (QEMU 7.2 to 9.0).")
     var compress = false
 
-    @Option(help: ArgumentHelp("Give up after so many seconds.", valueName: "s"))
+    @Option(help: ArgumentHelp("Give up after so many seconds (default: never).", valueName: "s"))
     var timeout: Int?
 
     @OptionGroup var relay: RelayArguments
@@ -50,8 +53,18 @@ struct GuestCommand: AsyncParsableCommand, ConsoleCommand {
     @OptionGroup(title: "Messages") var console: ConsoleArguments
 
     func validate() throws {
-        guard (downtime ?? 1) > 0, (timeout ?? 1) > 0 else {
-            throw ValidationError("--downtime and --timeout take numbers above 0")
+        try Checked.number("--downtime", downtime, 1...2_000_000)
+        try Checked.number("--timeout", timeout, 1...31_536_000)
+        if let size = xbzrleCache {
+            guard size.bytes >= 4096, size.bytes.nonzeroBitCount == 1 else {
+                throw ValidationError(
+                    "--xbzrle-cache is \(size.defaultValueDescription): give a power of two, at "
+                        + "least a page, 4K")
+            }
+        }
+        guard from != to else {
+            throw ValidationError(
+                "--from and --to are both \(from): a guest is moved from one QEMU to another")
         }
     }
 
@@ -61,6 +74,14 @@ struct GuestCommand: AsyncParsableCommand, ConsoleCommand {
             downtimeLimit: downtime.map { .milliseconds($0) }, autoConverge: autoConverge,
             xbzrleCacheSize: xbzrleCache?.bytes, timeout: timeout.map { .seconds($0) },
             capabilities: compress ? ["compress"] : [])
+        if let here = FileFacts(at: from, followsLinks: true),
+            let there = FileFacts(at: to, followsLinks: true), here.isSameFile(as: there)
+        {
+            throw CommandFailure(
+                "\(from) and \(to) are one socket: a guest is moved from one QEMU to another, each "
+                    + "with a monitor of its own")
+        }
+        try relay.check()
         let (from, to, relayOptions) = (from, to, relay.options)
         let line = ProgressReporter("moving")
         let report = try await Interruptible.run {
@@ -82,7 +103,7 @@ struct GuestCommand: AsyncParsableCommand, ConsoleCommand {
             return try outcome.get()
         }
         if relay.json {
-            try Console.printJSON(JSONReport(report))
+            try Console.printJSON(JSONReport(report), as: "migrate.guest")
         } else {
             print(Console.table(Self.rows(report)))
         }
@@ -91,7 +112,7 @@ struct GuestCommand: AsyncParsableCommand, ConsoleCommand {
     private static func rows(_ report: RelayedMove.Report) -> [[String]] {
         let move = report.move
         var rows = [
-            ["moved", ""],
+            ["what", "amount"],
             ["total time", "\(Console.decimal(move.totalTime.seconds, 2)) s"],
             ["downtime, as QEMU reports it", "\(Int(move.downtime.seconds * 1000)) ms"],
             ["rounds", "\(move.iterations)"],

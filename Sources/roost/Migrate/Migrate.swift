@@ -30,36 +30,57 @@ enum EndpointArgument {
 
 /// How TCP connections between the relays are protected.
 struct SecurityOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("This side's certificate chain (PEM).", valueName: "file"))
+    @Option(
+        help: ArgumentHelp(
+            "This side's certificate chain, PEM (default: none).",
+            valueName: "file"))
     var tlsCertificate: String?
 
-    @Option(help: ArgumentHelp("This side's private key (PEM).", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("This side's private key, PEM (default: none).", valueName: "file"))
     var tlsKey: String?
 
     @Option(
-        help: ArgumentHelp("The authority that signed the other side (PEM).", valueName: "file"))
+        help: ArgumentHelp(
+            "The authority that signed the other side, PEM (default: none).", valueName: "file"))
     var tlsAuthority: String?
 
     @Flag(help: "Let tcp: endpoints carry the guest's memory unprotected.")
     var insecure = false
 
-    /// What the options come to for an endpoint.
-    func security(for endpoint: Endpoint) throws -> TransportSecurity {
-        guard case .tcp = endpoint else { return .none }
-        if let tlsCertificate, let tlsKey, let tlsAuthority {
-            guard !insecure else {
-                throw ValidationError("give the --tls options or --insecure, not both")
-            }
-            return .tls(
-                try TLSIdentity(
-                    certificate: tlsCertificate, key: tlsKey, authority: tlsAuthority))
+    /// Refuses what the options alone show to be no protection of an endpoint between the relays.
+    func check(for endpoint: Endpoint) throws(ValidationError) {
+        let given = [tlsCertificate, tlsKey, tlsAuthority].count { $0 != nil }
+        guard given == 0 || given == 3 else {
+            throw ValidationError(
+                "--tls-certificate, --tls-key and --tls-authority belong together: give all three")
         }
-        guard insecure else {
+        guard case .tcp = endpoint else { return }
+        guard given == 0 || !insecure else {
+            throw ValidationError("give the --tls options or --insecure, not both")
+        }
+        guard given > 0 || insecure else {
             throw ValidationError(
                 "\(endpoint) would carry the guest's memory unprotected: give --tls-certificate, "
                     + "--tls-key and --tls-authority, or --insecure on a network you trust")
         }
-        return .none
+    }
+
+    /// Refuses an endpoint for QEMU's own stream that others on the network could read.
+    func check(stream endpoint: Endpoint, unix advice: String) throws(ValidationError) {
+        guard case .tcp = endpoint, !insecure else { return }
+        throw ValidationError(
+            "QEMU's own stream on \(endpoint) is not encrypted: \(advice), or give --insecure on a "
+                + "network you trust")
+    }
+
+    /// What the options come to for an endpoint, with the files that they name.
+    func security(for endpoint: Endpoint) throws -> TransportSecurity {
+        guard case .tcp = endpoint, let tlsCertificate, let tlsKey, let tlsAuthority else {
+            return .none
+        }
+        return .tls(
+            try TLSIdentity(certificate: tlsCertificate, key: tlsKey, authority: tlsAuthority))
     }
 }
 
@@ -73,21 +94,32 @@ struct RelayArguments: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Write each RAM block to this folder as it was at switch-over.", valueName: "folder"))
+            "Write each RAM block to this folder as it was at switch-over (default: none).",
+            valueName: "folder"))
     var dump: String?
+
+    @Flag(help: "Replace files that exist.")
+    var force = false
 
     @Flag(help: "Print what was moved as JSON.")
     var json = false
+
+    /// Looks at the folder before anything begins.
+    func check() throws {
+        if let dump { try OutputFolder.check(dump, mayReplace: force) }
+    }
 
     var options: RelayOptions {
         RelayOptions(
             maximumRAMByteCount: maximumMemory?.bytes ?? Console.physicalMemory, dumpFolder: dump)
     }
 
-    /// Prints what was moved.
-    func report(_ statistics: RelayStatistics, _ headline: String) throws {
+    /// Prints what was moved, as a document of a kind or as a table.
+    func report(
+        _ statistics: RelayStatistics, as kind: String, _ headline: String
+    ) throws {
         guard !json else {
-            try Console.printJSON(statistics)
+            try Console.printJSON(statistics, as: kind)
             return
         }
         print(headline)

@@ -23,11 +23,15 @@ struct Receive: AsyncParsableCommand, ConsoleCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Where the destination QEMU waits.", valueName: "unix:PATH|tcp:HOST:PORT"),
+            "Where the destination QEMU waits (default: none, with --output).",
+            valueName: "unix:PATH|tcp:HOST:PORT"),
         transform: EndpointArgument.parse)
     var connect: Endpoint?
 
-    @Option(help: ArgumentHelp("Store the stream in a file instead.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp(
+            "Store the stream in a file, or - (default: none, with --connect).",
+            valueName: "file"))
     var output: String?
 
     @OptionGroup var relay: RelayArguments
@@ -40,18 +44,20 @@ struct Receive: AsyncParsableCommand, ConsoleCommand {
         guard (connect == nil) != (output == nil) else {
             throw ValidationError("give one of --connect and --output")
         }
-        if case .tcp = connect, !security.insecure {
-            throw ValidationError(
-                "QEMU's own stream to a tcp: endpoint is not encrypted: connect to unix:PATH, or "
-                    + "give --insecure on a network you trust")
+        try security.check(for: listen)
+        if let connect { try security.check(stream: connect, unix: "connect to unix:PATH") }
+        guard output != "-" || !relay.json else {
+            throw ValidationError("--json and --output - both want the standard output")
         }
     }
 
     func run() async throws {
+        try relay.check()
+        if let output { try OutputFile.check(output, mayReplace: relay.force) }
         let listener = try await TransportListener.listen(
             on: listen, security: security.security(for: listen))
         let place: MigrationReceiver.Output =
-            connect.map { .endpoint($0) } ?? .file(output ?? "")
+            connect.map { .endpoint($0) } ?? .file(output ?? "", mayReplace: relay.force)
         let statistics = try await Interruptible.run {
             Console.note("receive: waiting for a relay on \(listener.endpoint)")
             let wire = try await listener.accept { Console.note("receive: \($0)") }
@@ -64,7 +70,7 @@ struct Receive: AsyncParsableCommand, ConsoleCommand {
             }
         }
         try relay.report(
-            statistics,
+            statistics, as: "migrate.receive",
             output.map { "receive: \($0) holds the guest" } ?? "receive: QEMU has the guest")
     }
 }

@@ -34,26 +34,33 @@ struct Relay: AsyncParsableCommand, ConsoleCommand {
 
     @OptionGroup(title: "Messages") var console: ConsoleArguments
 
+    func validate() throws {
+        try security.check(for: connect)
+        try security.check(stream: listen, unix: "listen on unix:PATH")
+    }
+
     func run() async throws {
-        if case .tcp = listen, !security.insecure {
-            throw ValidationError(
-                "QEMU's own stream to \(listen) is not encrypted: listen on unix:PATH, or give "
-                    + "--insecure on a network you trust")
-        }
+        try relay.check()
         let outward = try security.security(for: connect)
         let listener = try await TransportListener.listen(on: listen, security: .none)
         let statistics = try await Interruptible.run {
             Console.note("relay: waiting for a source QEMU on \(listener.endpoint)")
             let source = try await listener.accept { Console.note("relay: \($0)") }
-            await listener.close()
             Console.note("relay: a source connected, carrying to \(connect)")
             let wire = try await Connection.connect(to: connect, security: outward)
             let relay = MigrationRelay(
                 source: source.socket, wire: wire.socket, options: relay.options)
+            // A source with multifd on connects again; it is told so by name.
+            let channels = Task {
+                while let channel = try? await listener.accept(refused: { _ in }) {
+                    await relay.look(at: channel.socket)
+                }
+            }
+            defer { channels.cancel() }
             return try await MoveWatch.run(wire, "relay", { relay.statistics }) {
                 try await relay.run()
             }
         }
-        try relay.report(statistics, "relay: the destination has the guest")
+        try relay.report(statistics, as: "migrate.relay", "relay: the destination has the guest")
     }
 }

@@ -22,14 +22,21 @@ struct Send: AsyncParsableCommand, ConsoleCommand {
     @Flag(help: "Let a tcp: endpoint carry the guest's memory unprotected.")
     var insecure = false
 
+    @Flag(help: "Print what was sent as JSON.")
+    var json = false
+
     @OptionGroup(title: "Messages") var console: ConsoleArguments
 
+    func validate() throws {
+        guard case .tcp = connect, !insecure else { return }
+        throw ValidationError(
+            "QEMU's stream to \(connect) is not encrypted: connect to unix:PATH, or give "
+                + "--insecure on a network you trust")
+    }
+
     func run() async throws {
-        if case .tcp = connect, !insecure {
-            throw ValidationError(
-                "QEMU's stream to \(connect) is not encrypted: connect to unix:PATH, or give "
-                    + "--insecure on a network you trust")
-        }
+        // A QEMU that waits ends with its first connection, so the file is looked at before.
+        try StreamSender.check(path: input.file, maximumRAMByteCount: input.limit)
         let socket = try StreamSocket.connect(to: connect)
         if case .unix = connect { try socket.checkPeerIsTrusted() }
         let (path, limit) = (input.file, input.limit)
@@ -40,8 +47,20 @@ struct Send: AsyncParsableCommand, ConsoleCommand {
             }
         }
         line.end()
+        guard !json else {
+            let sent = Sent(file: path, destination: "\(connect)", streamBytes: byteCount)
+            try Console.printJSON(sent, as: "migrate.send")
+            return
+        }
         print(
             "\(path): \(Console.bytes(byteCount)) delivered; QEMU at \(connect) has read it all "
                 + "and closed")
+    }
+
+    /// What was sent, in JSON.
+    private struct Sent: Encodable {
+        let file: String
+        let destination: String
+        let streamBytes: UInt64
     }
 }

@@ -1,7 +1,6 @@
 import Foundation
 import LabSupport
 import RoostMigration
-import StreamSupport
 import Testing
 
 extension Tag {
@@ -122,7 +121,7 @@ struct CommandLab {
         .enabled(
             if: LabTool.missing("git", "objcopy").isEmpty, "\(LabTool.missing("git", "objcopy"))"))
     func stamp() async throws {
-        let folder = try TemporaryFolder()
+        let folder = try LabSupport.TemporaryFolder()
         let copy = folder.file("roost")
         try FileManager.default.copyItem(atPath: RoostProgram.locate(), toPath: copy)
         let clone = DocumentSchemas.repository

@@ -74,7 +74,7 @@ struct CommandRuns: Sendable {
         "doctor": CommandRuns(success: Success("doctor") { _ in [] }),
         "migrate bench": CommandRuns(
             success: Success("migrate.bench") { _ in ["--memory", "1M", "--xbzrle-cache", "64K"] },
-            failure: ["--memory", "1024T"]),
+            failure: ["--memory", "4T"]),
         "migrate guest": CommandRuns(
             failure: ["--from", "/nothing/a", "--to", "/nothing/b"]),
         "migrate receive": CommandRuns(
@@ -103,7 +103,7 @@ struct CommandRuns: Sendable {
             success: Success("stream.report") { _ in [stream] },
             failure: ["/nothing/there.stream"]),
         "stream verify": CommandRuns(
-            success: Success("stream.verify") { _ in [stream] },
+            success: Success("stream.report") { _ in [stream] },
             failure: ["/nothing/there.stream"]),
     ]
 }

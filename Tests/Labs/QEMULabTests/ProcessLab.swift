@@ -92,7 +92,7 @@ struct ProcessLab {
                 "--compress-threads", "2", "--digests",
             ])
             let move = try #require(report["moves"]?.array?.first)
-            let (source, loaded) = (move["source"], move["destination"])
+            let (source, loaded) = (move["qemu"], move["destination"])
             #expect(try #require(source?["ram"]?["dirty-sync-count"]?.unsignedInteger) > 2)
             #expect(try #require(source?["xbzrle-cache"]?["pages"]?.unsignedInteger) > 0)
             #expect(try #require(source?["compression"]?["pages"]?.unsignedInteger) > 0)

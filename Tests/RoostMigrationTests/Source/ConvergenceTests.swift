@@ -260,15 +260,19 @@ import Testing
 /// When a migration is given up (MIG-7, MIG-8).
 @Suite struct VerdictTests {
     private static let situation = Verdict.Situation(
-        round: 101, elapsed: .seconds(61), dirtyBytesPerSecond: 410_000_000,
-        linkBytesPerSecond: 300_000_000, pending: 150_000_000, downtimeLimit: .milliseconds(300),
-        bandwidthLimit: 310_000_000, hasAutoConverge: false, throttlePercentage: 0,
-        maximumThrottlePercentage: 99)
+        round: 101, elapsed: .seconds(61), dirtyBytesPerSecond: 410 * 1_048_576,
+        linkBytesPerSecond: 300 * 1_048_576, pending: 10 << 20, roundRemainder: 150 << 20,
+        downtimeLimit: .milliseconds(300), bandwidthLimit: 310 << 20, hasAutoConverge: false,
+        throttlePercentage: 0, maximumThrottlePercentage: 99)
+
+    private func judged(_ situation: Verdict.Situation) -> String? {
+        Verdict(roundLimit: 1, timeLimit: .seconds(2)).judge(situation)?.description
+    }
 
     @Test(
         arguments: [
-            (nil, nil, nil), (101, nil, nil), (100, nil, "100 rounds"), (nil, 61, nil),
-            (nil, 60, "60 s"), (101, 60, "60 s"), (0, 0, "0 rounds"),
+            (nil, nil, nil), (101, nil, nil), (100, nil, "100 rounds"), (1, nil, "1 round"),
+            (nil, 61, nil), (nil, 60, "1 min"), (101, 60, "1 min"), (0, 0, "0 rounds"),
         ] as [(UInt64?, Int?, String?)])
     func `it is given up when a bound is passed`(rounds: UInt64?, seconds: Int?, bound: String?) {
         let verdict = Verdict(roundLimit: rounds, timeLimit: seconds.map { .seconds($0) })
@@ -278,9 +282,9 @@ import Testing
         #expect(failure.kind == .notConverging)
         #expect(
             failure.description
-                == "does not converge after \(bound): dirties 410 MB/s, link carries 300 MB/s; "
-                + "allow more downtime (at most 501 ms needed) or more bandwidth (the limit is "
-                + "310 MB/s), or turn auto-converge on")
+                == "does not converge after \(bound): dirties 410 MiB/s, link carries 300 MiB/s; "
+                + "allow more downtime (some 626 ms) or more bandwidth (the limit is 310 MiB/s), "
+                + "or turn auto-converge on")
     }
 
     @Test func `what is advised is what is not configured yet`() {
@@ -288,19 +292,65 @@ import Testing
         situation.bandwidthLimit = 0
         situation.hasAutoConverge = true
         situation.throttlePercentage = 40
-        let verdict = Verdict(roundLimit: 1)
         #expect(
-            verdict.judge(situation)?.description
-                == "does not converge after 1 rounds: dirties 410 MB/s, link carries 300 MB/s; "
-                + "allow more downtime (at most 501 ms needed) or a faster link or more time "
+            judged(situation)
+                == "does not converge after 1 round: dirties 410 MiB/s, link carries 300 MiB/s; "
+                + "allow more downtime (some 626 ms) or a faster link or more time "
                 + "(auto-converge takes 40 % of the guest)")
-        situation.downtimeLimit = .milliseconds(501)
-        #expect(verdict.judge(situation)?.description.contains("downtime") == false)
+        situation.downtimeLimit = .milliseconds(626)
+        #expect(judged(situation)?.contains("downtime") == false)
         situation.throttlePercentage = 99
-        situation.linkBytesPerSecond = 0
         #expect(
-            verdict.judge(situation)?.description
-                == "does not converge after 1 rounds: dirties 410 MB/s, link carries 0 kB/s; "
+            judged(situation)
+                == "does not converge after 1 round: dirties 410 MiB/s, link carries 300 MiB/s; "
                 + "allow a faster link; auto-converge takes 99 % already")
+    }
+
+    @Test func `in the first round neither a dirty rate nor a downtime is told`() {
+        var situation = Self.situation
+        (situation.round, situation.dirtyBytesPerSecond) = (1, nil)
+        (situation.roundRemainder, situation.pending) = (nil, 600 << 20)
+        situation.bandwidthLimit = 0
+        #expect(
+            judged(situation)
+                == "not complete after 2 s, still in the first round: link carries 300 MiB/s, "
+                + "600 MiB are still to be sent, and what the guest dirties is not known yet; "
+                + "allow more time (at this rate the round takes 2 s more) or a faster link")
+        situation.linkBytesPerSecond = nil
+        #expect(
+            judged(situation)
+                == "not complete after 2 s, still in the first round: what the link carries is "
+                + "not known yet, 600 MiB are still to be sent, and what the guest dirties is "
+                + "not known yet; allow more time or a faster link")
+    }
+
+    @Test func `a downtime that was not measured is advised without a figure`() {
+        var situation = Self.situation
+        situation.roundRemainder = nil
+        #expect(judged(situation)?.contains("allow more downtime or more bandwidth") == true)
+        situation.downtimeLimit = nil
+        #expect(judged(situation)?.contains("allow more downtime or more bandwidth") == true)
+    }
+
+    @Test func `a guest that dirties less than the link carries is told what a round leaves`() {
+        var situation = Self.situation
+        situation.dirtyBytesPerSecond = 200 * 1_048_576
+        #expect(
+            judged(situation)?.contains(
+                "link carries 300 MiB/s, but what a round leaves takes 501 ms and 300 ms are "
+                    + "allowed; allow more downtime (some 626 ms)") == true)
+    }
+
+    @Test(
+        arguments: [
+            ([], nil), ([5], nil), ([5, 5], 5), ([100, 110], 110), ([100, 111], nil),
+            ([10, 20, 40], nil), ([40, 20, 10], 40), ([10, 20, 40, 41], 41), ([0, 0], nil),
+        ] as [([UInt64], UInt64?)])
+    func `what rounds leave is known once it no longer grows`(
+        rounds: [UInt64], levelled: UInt64?
+    ) {
+        var remainders = RoundRemainders()
+        for round in rounds { remainders.add(round) }
+        #expect(remainders.levelled == levelled)
     }
 }

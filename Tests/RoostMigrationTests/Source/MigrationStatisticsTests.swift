@@ -157,18 +157,18 @@ import Testing
         var statistics = Self.active
         #expect(
             statistics.progress
-                == "active, round 3, 100 MB/s, 150 MB left, dirties 50 MB/s, ETA 0:03")
+                == "active, round 3, 95.4 MiB/s, 143 MiB left, dirties 47.7 MiB/s, ETA 0:03")
         statistics.throttlePercentage = 20
         statistics.ram.mbps = 12
         #expect(
             statistics.progress
-                == "active, round 3, 1.5 MB/s, 150 MB left, dirties 50 MB/s, throttled 20 %, "
+                == "active, round 3, 1.43 MiB/s, 143 MiB left, dirties 47.7 MiB/s, throttled 20 %, "
                 + "ETA unknown")
         statistics.status = .completed
         statistics.totalTime = .seconds(3725)
         statistics.downtime = .milliseconds(42)
         #expect(
-            statistics.progress == "completed, 0.0 MB sent, took 1:02:05, downtime 42 ms")
+            statistics.progress == "completed, 0 B sent, took 1:02:05, downtime 42 ms")
         #expect(MigrationStatistics().progress == "none")
     }
 }
