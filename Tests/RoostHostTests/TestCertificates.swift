@@ -19,6 +19,15 @@ final class TestCertificates: Sendable {
         try makeCertificate("host", names: "DNS:localhost,IP:127.0.0.1")
         try makeCertificate("elsewhere", names: "DNS:elsewhere.example")
         try makeCertificate("stranger", names: "DNS:localhost", authority: "other-ca")
+        let names = "DNS:localhost,IP:127.0.0.1"
+        try makeCertificate("for-servers", names: names, extensions: "extendedKeyUsage=serverAuth")
+        try makeCertificate("for-clients", names: names, extensions: "extendedKeyUsage=clientAuth")
+        try makeCertificate(
+            "for-both", names: names, extensions: "extendedKeyUsage=clientAuth,serverAuth")
+        try makeCertificate(
+            "for-mail", names: names, extensions: "extendedKeyUsage=emailProtection")
+        try makeCertificate(
+            "for-encryption", names: names, extensions: "keyUsage=critical,keyEncipherment")
         try makeCertificate("expired", names: "DNS:localhost", days: "-1")
     }
 
@@ -48,10 +57,11 @@ final class TestCertificates: Sendable {
     }
 
     private func makeCertificate(
-        _ name: String, names: String, authority: String = "ca", days: String = "2"
+        _ name: String, names: String, authority: String = "ca", days: String = "2",
+        extensions: String = ""
     ) throws {
         try makeKey(name)
-        try write("subjectAltName=\(names)\n", to: "\(name).ext")
+        try write("subjectAltName=\(names)\n\(extensions)\n", to: "\(name).ext")
         try openssl(
             "req", "-new", "-key", "\(name).key", "-subj", "/CN=\(name)", "-out", "\(name).csr")
         try openssl(

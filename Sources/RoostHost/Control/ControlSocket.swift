@@ -19,7 +19,7 @@ enum ControlSocket {
     ) async throws -> Output {
         let copy = fcntl(socket.descriptor.rawValue, F_DUPFD_CLOEXEC, 0)
         guard copy >= 0 else { throw Errno(rawValue: errno) }
-        return try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        return try await ClientBootstrap(group: EventLoops.shared())
             .channelOption(.allowRemoteHalfClosure, value: true)
             .withConnectedSocket(copy, channelInitializer: initializer)
     }

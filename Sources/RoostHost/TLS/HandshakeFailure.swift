@@ -11,6 +11,13 @@ struct HandshakeFailure: Sendable {
     let host: String?
     /// The file of the authority that peers' certificates are checked against.
     let authorityPath: String
+    /// This host's own certificate.
+    let own: NIOSSLCertificate?
+
+    /// Which end the peer is.
+    private var peerRole: CertificateRole { host == nil ? .client : .server }
+    /// Which end this host is.
+    private var ownRole: CertificateRole { host == nil ? .server : .client }
 
     /// Why the handshake failed.
     ///
@@ -60,10 +67,36 @@ struct HandshakeFailure: Sendable {
             return untrusted(certificate)
         }
         if let refusal = refusal(in: text) { return refusal }
+        if Self.notTLS.contains(where: { text.contains($0) }) {
+            return HostError(
+                .connection,
+                host == nil
+                    ? "\(peer) does not speak TLS, which this host wants: start the other end with "
+                        + "--tls-certificate, --tls-key and --tls-authority"
+                    : "\(peer) answers without TLS: check the port, and start the other end with "
+                        + "--tls-certificate, --tls-key and --tls-authority as well")
+        }
+        let reason = Self.reason(in: text)
         return HostError(
             .connection,
             "\(peer) does not speak TLS 1.3, or ended the connection during the handshake: "
-                + "check the port, and the messages of that host (\(text))")
+                + "check the port, and the messages of that host"
+                + (reason.isEmpty ? "" : " (\(reason))"))
+    }
+
+    /// BoringSSL's names for bytes that are no TLS.
+    private static let notTLS = [
+        "WRONG_VERSION_NUMBER", "UNEXPECTED_RECORD", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST",
+        "INVALID_OUTER_RECORD_TYPE", "ENCRYPTED_LENGTH_TOO_LONG", "DATA_LENGTH_TOO_LONG",
+        "UNKNOWN_PROTOCOL", "BAD_PACKET_LENGTH",
+    ]
+
+    /// The names of errors in what the TLS library says, without the places in its sources.
+    private static func reason(in text: String) -> String {
+        let parts = text.split(separator: "OPENSSL_internal:", omittingEmptySubsequences: false)
+        return parts.dropFirst().map { part in
+            String(part.prefix { $0.isLetter || $0.isNumber || $0 == "_" })
+        }.joined(separator: ", ")
     }
 
     private func untrusted(_ certificate: NIOSSLCertificate?) -> HostError {
@@ -76,6 +109,12 @@ struct HandshakeFailure: Sendable {
             return HostError(
                 .verification,
                 "the certificate of \(peer) is not valid yet: check the clocks of both hosts")
+        }
+        if let certificate,
+            let obstacle = CertificatePurpose(of: certificate).obstacle(to: peerRole)
+        {
+            return HostError(
+                .verification, "the certificate of \(peer) cannot be used: \(obstacle)")
         }
         return HostError(
             .verification,
@@ -92,13 +131,28 @@ struct HandshakeFailure: Sendable {
                     + "of one authority"
             ),
             ("CERTIFICATE_REQUIRED", "none was sent; give this host one"),
-            ("ALERT_CERTIFICATE_EXPIRED", "it has expired; renew it"),
-            ("ALERT_BAD_CERTIFICATE", "it cannot be used; see the messages of that host"),
+            (
+                "ALERT_CERTIFICATE_EXPIRED",
+                "it has expired by that host's clock; renew it, or set the clocks of both hosts"
+            ),
+            (
+                "ALERT_BAD_CERTIFICATE",
+                "it cannot be used; check the clocks of both hosts, and see the messages of that one"
+            ),
             ("ALERT_CERTIFICATE_UNKNOWN", "it cannot be used; see the messages of that host"),
-            ("ALERT_UNSUPPORTED_CERTIFICATE", "it is of an unsupported kind; use EC P-256"),
+            (
+                "ALERT_UNSUPPORTED_CERTIFICATE",
+                "its kind or its purpose is not one that it takes; make one for serverAuth and "
+                    + "clientAuth (extendedKeyUsage)"
+            ),
         ]
         for (alert, why) in refusals where text.contains(alert) {
-            return HostError(.refused, "\(peer) refused this host's certificate: \(why)")
+            let obstacle = own.flatMap { CertificatePurpose(of: $0).obstacle(to: ownRole) }
+            // An authority that is not known comes before a purpose that does not fit.
+            let isOther = alert == "ALERT_UNKNOWN_CA" || alert == "CERTIFICATE_REQUIRED"
+            return HostError(
+                .refused,
+                "\(peer) refused this host's certificate: \(isOther ? why : obstacle ?? why)")
         }
         if text.contains("PROTOCOL_VERSION") || text.contains("UNSUPPORTED_PROTOCOL") {
             return HostError(

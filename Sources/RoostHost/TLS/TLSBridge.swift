@@ -52,9 +52,10 @@ public final class TLSBridge: Sendable {
     public static func connect(
         host: String, port: Int, identity: TLSIdentity
     ) async throws(HostError) -> TLSBridge {
-        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        let loop = try EventLoops.shared().next()
         let explain = HandshakeFailure(
-            peer: "\(host):\(port)", host: host, authorityPath: identity.authorityPath)
+            peer: "\(host):\(port)", host: host, authorityPath: identity.authorityPath,
+            own: identity.leaf)
         let handshake = loop.makePromise(of: NIOLoopBound<BridgeSide>.self)
         let isAddress = (try? SocketAddress(ipAddress: host, port: 0)) != nil
         let channel: any Channel

@@ -11,6 +11,8 @@ public struct TLSIdentity: Sendable {
     static let fileByteLimit = 1 << 20
 
     let authorityPath: String
+    /// This host's own certificate.
+    let leaf: NIOSSLCertificate?
     let client: NIOSSLContext
     let server: NIOSSLContext
 
@@ -29,7 +31,12 @@ public struct TLSIdentity: Sendable {
         let roots = try Self.certificates(in: authority, what: "authority")
         let privateKey = try Self.privateKey(in: key)
         if let own = chain.first {
-            try Self.checkDates(own, path: certificate)
+            try Self.checkDates(own, path: certificate, what: "certificate")
+        }
+        leaf = chain.first
+        // A bundle may have some that are over.
+        if let last = roots.max(by: { $0.notValidAfter < $1.notValidAfter }) {
+            try Self.checkDates(last, path: authority, what: "authority's certificate")
         }
         var configuration = TLSConfiguration.makeServerConfigurationWithMTLS(
             certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(privateKey),
@@ -103,17 +110,17 @@ public struct TLSIdentity: Sendable {
     }
 
     private static func checkDates(
-        _ certificate: NIOSSLCertificate, path: String
+        _ certificate: NIOSSLCertificate, path: String, what: String
     ) throws(HostError) {
         let now = time(nil)
         guard certificate.notValidAfter > now else {
             throw HostError(
-                .identity, path: path, "the certificate in \(path) has expired: renew it")
+                .identity, path: path, "the \(what) in \(path) has expired: renew it")
         }
         guard certificate.notValidBefore <= now else {
             throw HostError(
                 .identity, path: path,
-                "the certificate in \(path) is not valid yet: check this host's clock")
+                "the \(what) in \(path) is not valid yet: check this host's clock")
         }
     }
 }

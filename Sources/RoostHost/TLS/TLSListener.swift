@@ -27,8 +27,9 @@ public final class TLSListener: Sendable {
     ) async throws(HostError) -> TLSListener {
         let (arrivals, arrived) = AsyncStream.makeStream(
             of: Result<TLSBridge, HostError>.self, bufferingPolicy: .bufferingOldest(waitingLimit))
+        let loops = try EventLoops.shared()
         do {
-            let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            let channel = try await ServerBootstrap(group: loops)
                 .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
                 .childChannelOption(.autoRead, value: false)
                 .childChannelOption(.allowRemoteHalfClosure, value: true)
@@ -45,7 +46,7 @@ public final class TLSListener: Sendable {
             let errno = (error as? IOError).map { Errno(rawValue: $0.errnoCode) }
             throw HostError(
                 .connection, errno: errno,
-                "cannot listen on \(host):\(port): \(errno.map { "\($0)" } ?? "\(error)"); "
+                "cannot listen on \(host):\(port): \(errno.map { "\($0)" } ?? "no such host"); "
                     + "give an address of this host and a port that is free")
         }
     }
@@ -70,7 +71,7 @@ public final class TLSListener: Sendable {
         let address = channel.remoteAddress
         let peer = address.map { "\($0.ipAddress ?? ""):\($0.port ?? 0)" } ?? "a client"
         let explain = HandshakeFailure(
-            peer: peer, host: nil, authorityPath: identity.authorityPath)
+            peer: peer, host: nil, authorityPath: identity.authorityPath, own: identity.leaf)
         let handshake = channel.eventLoop.makePromise(of: NIOLoopBound<BridgeSide>.self)
         try TLSBridge.addHandlers(
             NIOSSLServerHandler(context: identity.server), to: channel, handshake, explain)

@@ -48,6 +48,7 @@ package struct Connection: Sendable {
     package static func connect(
         to endpoint: Endpoint, security: TransportSecurity
     ) async throws -> Connection {
+        try checkDescriptors()
         switch (endpoint, security) {
         case (.tcp(let host, let port), .tls(let identity)):
             return try Connection(
@@ -58,6 +59,16 @@ package struct Connection: Sendable {
             return Connection(socket)
         case (.tcp, .none):
             return Connection(try await blocking { try StreamSocket.connect(to: endpoint) })
+        }
+    }
+
+    /// What a move opens at most, beside the threads of TLS: sockets, events, a file, memory.
+    private static let descriptorsPerMove = 16
+
+    /// Refuses a move that would run out of descriptors when it is under way.
+    fileprivate static func checkDescriptors() throws(HostError) {
+        if let shortage = DescriptorLimit.shortage(of: descriptorsPerMove) {
+            throw HostError(.connection, errno: .tooManyOpenFiles, shortage)
         }
     }
 
@@ -90,6 +101,7 @@ package struct TransportListener: Sendable {
     package static func listen(
         on endpoint: Endpoint, security: TransportSecurity
     ) async throws -> TransportListener {
+        try Connection.checkDescriptors()
         if case .tcp(let host, let port) = endpoint, case .tls(let identity) = security {
             let listener = try await TLSListener.listen(
                 host: host, port: Int(port), identity: identity)
