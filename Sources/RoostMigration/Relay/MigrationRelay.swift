@@ -146,7 +146,7 @@ public final class MigrationRelay: Sendable {
         try frames.withLock { reader throws(MigrationError) in
             while true {
                 guard let frame = try wire.receive(&reader, until: deadline) else {
-                    return ending.suspect(Self.goneError)
+                    return ending.suspect(reader.isGreeted ? Self.goneError : Self.strangerError)
                 }
                 switch frame.kind {
                 case .hello: continue
@@ -296,6 +296,17 @@ public final class MigrationRelay: Sendable {
             .peer,
             "the receiving relay went away before the move was complete: see the other side's "
                 + "message")
+    }
+
+    /// What to look at where the other side has not even said HELLO.
+    static let strangerAdvice =
+        "see the other side's message; it may be no roost migrate receive, or want TLS where this "
+        + "side has none (--tls-certificate, --tls-key, --tls-authority)"
+
+    private static var strangerError: MigrationError {
+        MigrationError(
+            .peer, "the other side closed the connection before it said anything: \(strangerAdvice)"
+        )
     }
 
     private static var lateError: MigrationError {

@@ -126,10 +126,7 @@ struct RelayForwarder: StreamHandler, ~Copyable, Sendable {
     }
 
     mutating func multifdFlushed() throws(MigrationError) {
-        throw MigrationError(
-            .unsupported,
-            "the guest is sent with multifd, whose pages travel beside this stream: turn the "
-                + "multifd capability off at both QEMUs")
+        throw MigrationRelay.multifdError
     }
 
     mutating func recordsEnded() throws(MigrationError) {

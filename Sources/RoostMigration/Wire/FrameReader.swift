@@ -19,7 +19,8 @@ struct FrameReader: ~Copyable, Sendable {
     /// The sequence number of the frame that comes next.
     private(set) var sequence: UInt64 = 0
 
-    private var isGreeted = false
+    /// Whether the other side has said HELLO.
+    private(set) var isGreeted = false
     /// The length of the frame that was handed out last and is still in the input.
     private var lent = 0
 
@@ -38,6 +39,12 @@ struct FrameReader: ~Copyable, Sendable {
         input.removeFirst(lent)
         byteCount += UInt64(lent)
         lent = 0
+        if !isGreeted, isTLS {
+            throw MigrationError(
+                .peer,
+                "the other side speaks TLS, and this side was started without: give both "
+                    + "--tls-certificate, --tls-key and --tls-authority, or both --insecure")
+        }
         guard input.count >= WireFormat.headByteCount else { return nil }
         let word = input.bytes.loadBigEndian(at: 0, as: UInt32.self)
         let length = Int(input.bytes.loadBigEndian(at: 4, as: UInt32.self))
@@ -63,6 +70,14 @@ struct FrameReader: ~Copyable, Sendable {
         sequence += 1
         lent = whole
         return Frame(kind: kind, payload: WireFormat.headByteCount..<whole)
+    }
+
+    /// Whether the first bytes are a record of TLS: an alert or a handshake, of any version 3
+    /// (RFC 8446, section 5.1).
+    private var isTLS: Bool {
+        guard input.count >= 2 else { return false }
+        let word = input.bytes.loadBigEndian(at: 0, as: UInt16.self)
+        return word == 0x1503 || word == 0x1603
     }
 
     /// Whether another frame lies behind the one handed out last.

@@ -13,6 +13,8 @@ final class WireConnection: Sendable {
     let socket: StreamSocket
     private let ending: MoveEnding
     private let writer: Mutex<FrameWriter>
+    /// Whether the other side has said HELLO, and so is what it should be.
+    private let isGreeted = Atomic<Bool>(false)
 
     init(_ socket: StreamSocket, _ ending: MoveEnding) {
         self.socket = socket
@@ -68,9 +70,12 @@ final class WireConnection: Sendable {
     }
 
     private func broke(_ errno: Errno) -> MigrationError {
+        let advice =
+            isGreeted.load(ordering: .acquiring)
+            ? "see the other side's message" : MigrationRelay.strangerAdvice
         let failure = MigrationError(
             .transfer, errno: errno,
-            "the connection between the two relays broke: \(errno); see the other side's message")
+            "the connection between the two relays broke: \(errno); \(advice)")
         ending.suspect(failure)
         return failure
     }
@@ -133,7 +138,10 @@ final class WireConnection: Sendable {
         _ reader: inout FrameReader, until deadline: ContinuousClock.Instant
     ) throws(MigrationError) -> FrameReader.Frame? {
         while true {
-            if let frame = try reader.next() { return frame }
+            if let frame = try reader.next() {
+                isGreeted.store(reader.isGreeted, ordering: .releasing)
+                return frame
+            }
             switch try fill(&reader, until: deadline) {
             case .bytes: break
             case .end: return nil

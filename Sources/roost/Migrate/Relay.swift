@@ -45,11 +45,17 @@ struct Relay: AsyncParsableCommand, ConsoleCommand {
         let statistics = try await Interruptible.run {
             Console.note("relay: waiting for a source QEMU on \(listener.endpoint)")
             let source = try await listener.accept { Console.note("relay: \($0)") }
-            await listener.close()
             Console.note("relay: a source connected, carrying to \(connect)")
             let wire = try await Connection.connect(to: connect, security: outward)
             let relay = MigrationRelay(
                 source: source.socket, wire: wire.socket, options: relay.options)
+            // A source with multifd on connects again; it is told so by name.
+            let channels = Task {
+                while let channel = try? await listener.accept(refused: { _ in }) {
+                    await relay.look(at: channel.socket)
+                }
+            }
+            defer { channels.cancel() }
             return try await MoveWatch.run(wire, "relay", { relay.statistics }) {
                 try await relay.run()
             }
