@@ -52,4 +52,16 @@ public struct MigrationError: Error, Equatable, Sendable, CustomStringConvertibl
         self.errno = errno
         self.description = description
     }
+
+    /// The same error with a file's name in front, where it is about the file and leaves it out.
+    func about(_ file: String) -> MigrationError {
+        switch kind {
+        case .malformed, .truncated, .unsupported, .limit, .mismatch: break
+        default: return self
+        }
+        guard !description.contains(file) else { return self }
+        return MigrationError(
+            kind, block: block, blockOffset: blockOffset, streamOffset: streamOffset,
+            errno: errno, "\(file): \(description)")
+    }
 }

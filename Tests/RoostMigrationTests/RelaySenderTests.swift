@@ -44,6 +44,29 @@ import Testing
         #expect(sent.delivered == bytes)
     }
 
+    /// A destination that has all it needs closes, and bytes on their way would break that.
+    @Test(arguments: [1, 65_536, 4 << 20])
+    func `nothing behind the end of a stream is sent`(padding: Int) async throws {
+        let bytes = try StreamFixtures.bytes(Self.file)
+        let folder = try TemporaryFolder()
+        let padded = bytes + [UInt8](repeating: 0, count: padding)
+        let sent = try await send(try folder.file("padded", padded))
+        #expect(try sent.outcome.get() == UInt64(bytes.count))
+        #expect(sent.delivered == bytes)
+    }
+
+    @Test func `a file that is no stream is named`() async throws {
+        let folder = try TemporaryFolder()
+        let path = try folder.file("passwd", Array("root:x:0:0:root:/root:/bin/sh\n".utf8))
+        let sent = try await send(path)
+        guard case .failure(let error) = sent.outcome else {
+            Issue.record("text was sent")
+            return
+        }
+        #expect(error.description.contains(path))
+        #expect(sent.delivered.isEmpty)
+    }
+
     /// The last piece fits into the socket, so that all was sent when the destination goes.
     @Test func `a destination that does not read everything is a failure`() async throws {
         let bytes = try StreamFixtures.bytes(Self.file)

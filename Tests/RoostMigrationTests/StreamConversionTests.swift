@@ -190,7 +190,7 @@ import Testing
         let path = try folder.file("in", Array("no stream".utf8))
         let error = migrationError {
             _ = try StreamTools.convert(
-                path: path, output: folder("out"), encoding: .plain,
+                path: path, output: folder("out"), mayReplace: true, encoding: .plain,
                 maximumRAMByteCount: 1 << 30
             ) { _ in }
         }
@@ -203,7 +203,8 @@ import Testing
         let folder = try TemporaryFolder()
         let path = try folder.file("stream", try StreamFixtures.bytes("7.2-q35-rounds.stream"))
         _ = try StreamTools.convert(
-            path: path, output: path, encoding: .plain, maximumRAMByteCount: 1 << 30
+            path: path, output: path, mayReplace: true, encoding: .plain,
+            maximumRAMByteCount: 1 << 30
         ) { _ in }
         #expect(try verify(try folder.bytes("stream")).memory.rounds == 1)
     }

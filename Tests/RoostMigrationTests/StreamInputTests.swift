@@ -106,10 +106,94 @@ import Testing
         #expect(error?.description.contains("zstd") == true)
     }
 
-    @Test(arguments: [[0, 0, 0, 0], [0x5a], Array("more".utf8)] as [[UInt8]])
-    func `bytes behind gzip are damage`(trailing: [UInt8]) throws {
-        let error = migrationError { _ = try verify(try gzip(try bytes()) + trailing) }
-        #expect(error != nil)
+    /// As gzip(1) and zstd(1) do: files end in whole blocks, and volumes are larger than files.
+    @Test(
+        arguments: [
+            [0, 0, 0, 0], [0x5a], Array("more".utf8), [UInt8](repeating: 0, count: 70_000),
+        ])
+    func `bytes behind packed data are counted`(trailing: [UInt8]) throws {
+        let gzipped = try verify(try gzip(try bytes()) + trailing)
+        #expect(gzipped.ignoredByteCount == UInt64(trailing.count))
+        #expect(gzipped.byteCount == UInt64(try bytes().count))
+        let zstd = try verify(try packed("head.zst") + packed("rest.zst") + trailing)
+        #expect(zstd.ignoredByteCount == UInt64(trailing.count))
+    }
+
+    /// The stream inside tells that something is missing where the packing cannot.
+    @Test func `a damaged head of a second member is damage`() throws {
+        let bytes = try bytes()
+        var second = try gzip(Array(bytes[1000...]))
+        second[0] ^= 1
+        let error = migrationError { _ = try verify(try gzip(Array(bytes[..<1000])) + second) }
+        #expect(error?.kind == .malformed)
+        #expect(error?.description.contains("\(second.count) bytes that are none") == true)
+    }
+
+    // MARK: zstd's frames
+
+    /// A frame of uncompressed blocks (RFC 8878, section 3.1.1), with a window of this exponent.
+    private func frame(_ bytes: [UInt8], windowExponent: UInt8, mantissa: UInt8 = 0) -> [UInt8] {
+        var frame: [UInt8] = [0x28, 0xb5, 0x2f, 0xfd, 0, (windowExponent - 10) << 3 | mantissa]
+        var start = 0
+        repeat {
+            let end = min(start + (100 << 10), bytes.count)
+            let head = UInt32(end - start) << 3 | (end == bytes.count ? 1 : 0)
+            frame += StreamEdit.integer(head).reversed().prefix(3) + bytes[start..<end]
+            start = end
+        } while start < bytes.count
+        return frame
+    }
+
+    private let skippable: [UInt8] = [0x5f, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]
+
+    @Test func `zstd that begins with frames to skip`() throws {
+        let frames =
+            try skippable + skippable + packed("head.zst") + skippable
+            + packed("rest.zst") + skippable
+        let report = try verify(frames)
+        #expect(report.packing == "zstd")
+        #expect(report.byteCount == UInt64(try bytes().count))
+    }
+
+    /// lz4 has the same frames to skip.
+    @Test func `lz4 behind a frame to skip is named`() throws {
+        let error = migrationError {
+            _ = try verify(skippable + [0x04, 0x22, 0x4d, 0x18] + [UInt8](repeating: 1, count: 40))
+        }
+        #expect(error?.kind == .unsupported)
+        #expect(error?.description.contains("lz4 -dc") == true)
+    }
+
+    @Test func `frames to skip alone hold no stream`() throws {
+        let error = migrationError { _ = try verify(skippable + skippable) }
+        #expect(error?.kind == .truncated)
+    }
+
+    @Test(arguments: [20, 27, 28, 30] as [UInt8])
+    func `zstd with a large window`(exponent: UInt8) throws {
+        let report = try verify(frame(try bytes(), windowExponent: exponent))
+        #expect(report.byteCount == UInt64(try bytes().count))
+    }
+
+    @Test(arguments: [(31, 7), (36, 0), (41, 7)] as [(UInt8, UInt8)])
+    func `a window that is too large is named`(exponent: UInt8, mantissa: UInt8) throws {
+        let error = migrationError {
+            _ = try verify(frame(try bytes(), windowExponent: exponent, mantissa: mantissa))
+        }
+        #expect(error?.kind == .limit)
+        let size = (UInt64(1) << exponent) + (UInt64(1) << exponent) / 8 * UInt64(mantissa)
+        #expect(error?.description.contains("window of \(size) bytes") == true)
+        #expect(error?.description.contains("damaged") == false)
+    }
+
+    /// Each piece ends somewhere else in a frame's head.
+    @Test func `zstd of very many small frames`() throws {
+        let bytes = try bytes()
+        var frames: [UInt8] = []
+        for start in stride(from: 0, to: bytes.count, by: 977) {
+            frames += frame(Array(bytes[start..<min(start + 977, bytes.count)]), windowExponent: 17)
+        }
+        #expect(try verify(frames).byteCount == UInt64(bytes.count))
     }
 
     // MARK: libvirt
@@ -146,6 +230,7 @@ import Testing
         }
         #expect(error?.kind == .unsupported)
         #expect(error?.description.contains("format xz") == true)
+        #expect(error?.description.contains("xz -dc") == true)
     }
 
     /// Longer than what is read at once.
@@ -166,6 +251,21 @@ import Testing
         let error = migrationError { _ = try verify(libvirt(try bytes(), format: format)) }
         #expect(error?.kind == .unsupported)
         #expect(error?.description.contains("format \(name)") == true)
+        guard let program = ["bzip2": "bzip2 -dc", "xz": "xz -dc", "lzop": "lzop -dc"][name] else {
+            return
+        }
+        // The stream begins behind the head of 92 bytes and the description of 5000.
+        #expect(error?.description.contains("tail -c +5093 ") == true)
+        #expect(error?.description.contains(" | \(program) > ") == true)
+    }
+
+    @Test func `a libvirt save whose packing its head does not tell is named`() throws {
+        let error = migrationError {
+            _ = try verify(libvirt([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0, 0, 4]))
+        }
+        #expect(error?.kind == .unsupported)
+        #expect(error?.description.contains("tail -c +5093 ") == true)
+        #expect(error?.description.contains(" | xz -dc > ") == true)
     }
 
     @Test func `a libvirt save that was never finished`() throws {
@@ -220,6 +320,24 @@ import Testing
     @Test func `a folder is no stream`() {
         let error = migrationError { _ = try StreamTools.inspect(path: "/tmp") { _ in } }
         #expect(error?.kind == .transfer)
+        #expect(error?.description.contains("give a file in it") == true)
+    }
+
+    /// The superuser may read everything, so another user tries.
+    @Test(.enabled(if: geteuid() == 0, "changing the user needs root"))
+    func `a file that may not be read is told as such`() async {
+        await #expect(processExitsWith: .success) {
+            let folder = try TemporaryFolder()
+            let path = try folder.file("secret", [1, 2, 3])
+            try #require(unsafe chmod(folder.path, 0o755) == 0)
+            try #require(unsafe chmod(path, 0o600) == 0)
+            try #require(seteuid(65_534) == 0)
+            let error = migrationError { _ = try StreamTools.inspect(path: path) { _ in } }
+            try #require(seteuid(0) == 0)
+            try #require(error?.errno == .permissionDenied)
+            try #require(error?.description.contains("the right to read it") == true)
+            try #require(error?.description.contains("check the name") == false)
+        }
     }
 
     @Test func `progress ends at the file's size`() throws {

@@ -22,9 +22,9 @@ import Testing
         let object = try json(try inspect("7.2-q35-uuid.stream").report)
         #expect(
             Set(object.keys) == [
-                "file", "packing", "isLibvirtSave", "version", "machineType", "capabilities",
-                "uuid", "byteCount", "trailingByteCount", "hasFooters", "usesMultifd", "commands",
-                "memory", "blocks", "sections", "devices",
+                "file", "packing", "isLibvirtSave", "streamVersion", "machineType", "capabilities",
+                "uuid", "byteCount", "trailingByteCount", "ignoredByteCount", "hasFooters",
+                "usesMultifd", "commands", "memory", "blocks", "sections", "devices",
             ])
         let memory = try #require(object["memory"] as? [String: Any])
         #expect(
@@ -56,10 +56,12 @@ import Testing
 
     @Test func `a conversion's keys are those that are documented`() throws {
         let report = ConversionReport(
-            bytesRead: 1, bytesWritten: 2, recordsRead: 3, pagesWritten: 4)
+            file: "a", output: "b", bytesRead: 1, bytesWritten: 2, recordsRead: 3, pagesWritten: 4)
         #expect(
             Set(try json(report).keys)
-                == ["bytesRead", "bytesWritten", "recordsRead", "pagesWritten"])
+                == [
+                    "file", "output", "bytesRead", "bytesWritten", "recordsRead", "pagesWritten",
+                ])
     }
 
     @Test func `the totals are the blocks' sums`() throws {

@@ -12,6 +12,8 @@ struct LibvirtHeader {
 
     /// The length in bytes of what stands between this structure and the stream.
     let dataByteCount: Int
+    /// How libvirt packed the stream, where that is not handled.
+    let otherFormat: OtherFormat?
 
     /// Reads the head; `nil` when the bytes are no libvirt file.
     init?(_ bytes: RawSpan, name: String) throws(MigrationError) {
@@ -40,14 +42,24 @@ struct LibvirtHeader {
             throw MigrationError(
                 .limit, "\(name): libvirt's description of the guest claims \(word(1)) bytes")
         }
-        let formats = ["raw", "gzip", "bzip2", "xz", "lzop", "zstd", "sparse"]
-        let format = Int(word(3)) < formats.count ? formats[Int(word(3))] : "\(word(3))"
-        guard ["raw", "gzip", "zstd"].contains(format) else {
+        dataByteCount = Int(word(1))
+        otherFormat = try Self.otherFormat(word(3), name: name)
+    }
+
+    /// The formats by libvirt's numbers (`virQEMUSaveFormat`), with what unpacks each.
+    private static func otherFormat(
+        _ number: UInt32, name: String
+    ) throws(MigrationError) -> OtherFormat? {
+        switch number {
+        case 0, 1, 5: nil  // raw, gzip and zstd, which are read here
+        case 2: OtherFormat(libvirtFormat: "bzip2", program: "bzip2 -dc")
+        case 3: OtherFormat(libvirtFormat: "xz", program: "xz -dc")
+        case 4: OtherFormat(libvirtFormat: "lzop", program: "lzop -dc")
+        default:
             throw MigrationError(
                 .unsupported,
-                "\(name) is a libvirt save of format \(format): set save_image_format in qemu.conf "
-                    + "to raw, gzip or zstd and save again")
+                "\(name) is a libvirt save of format \(number == 6 ? "sparse" : "\(number)"): set "
+                    + "save_image_format in qemu.conf to raw, gzip or zstd and save again")
         }
-        dataByteCount = Int(word(1))
     }
 }

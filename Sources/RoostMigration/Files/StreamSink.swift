@@ -1,4 +1,5 @@
 internal import RoostMemory
+internal import RoostSystem
 
 /// A stream's writer with the file its bytes go to.
 struct StreamSink: ~Copyable {
@@ -47,7 +48,7 @@ struct StreamSink: ~Copyable {
     consuming func commit() throws(MigrationError) -> UInt64 {
         try flush()
         let total = byteCount
-        try file.commit()
+        try file.finish()
         return total
     }
 }

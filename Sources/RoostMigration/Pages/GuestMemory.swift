@@ -13,13 +13,13 @@ public struct GuestMemory: ~Copyable, Sendable {
     /// The blocks' memory, one behind the other.
     let space: MemorySpace
     /// Where each block of the stream's list begins in the space, and how long it is.
-    private var starts: [Int]
-    private var usedByteCounts: [Int]
+    private(set) var starts: [Int]
+    private(set) var usedByteCounts: [Int]
     /// Every block that is here, in the order in which they were added, and where it begins.
     private var local: [(block: RAMBlock, start: Int, file: MemoryFile?)]
     private var isMatched: Bool
     /// One bit for each page of the space that a record has named.
-    private var received: PageBits
+    private(set) var received: PageBits
     private var inflater: Inflater
 
     /// The blocks, in the order of the stream's list.
@@ -180,7 +180,8 @@ public struct GuestMemory: ~Copyable, Sendable {
                 throw MigrationError(
                     .limit, block: block.name,
                     "with block \(block.name) the guest's memory passes the limit of "
-                        + "\(maximumByteCount) bytes: raise it if the guest is that large")
+                        + "\(maximumByteCount) bytes: give a larger --maximum-memory if the guest is "
+                        + "that large")
             }
             guard block.maximumByteCount % UInt64(pageByteCount) == 0,
                 block.usedByteCount % UInt64(pageByteCount) == 0,

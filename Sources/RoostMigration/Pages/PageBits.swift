@@ -17,6 +17,23 @@ struct PageBits: ~Copyable, Sendable {
         words.bytes.loadBigEndian(at: page >> 3, as: UInt8.self) & 1 << UInt8(page & 7) != 0
     }
 
+    /// The first page of a range whose bit is on, or `nil`.
+    func first(in range: Range<Int>) -> Int? {
+        let bytes = words.bytes
+        var page = range.lowerBound
+        while page < range.upperBound {
+            // The region is whole pages, so eight bytes are there wherever a bit is.
+            if page % 64 == 0, bytes.loadBigEndian(at: page >> 3, as: UInt64.self) == 0 {
+                page += 64
+            } else if contains(page) {
+                return page
+            } else {
+                page += 1
+            }
+        }
+        return nil
+    }
+
     /// Turns a page's bit on.
     mutating func insert(_ page: Int) {
         let byte = words.bytes.loadBigEndian(at: page >> 3, as: UInt8.self)

@@ -32,7 +32,7 @@ public final class MigrationReceiver: Sendable {
         /// A connection to a QEMU.
         case socket(StreamSocket)
         /// A file, which appears under its name when it is whole.
-        case file(String)
+        case file(String, mayReplace: Bool = false)
     }
 
     struct State {
@@ -61,8 +61,8 @@ public final class MigrationReceiver: Sendable {
     /// - Parameters:
     ///   - wire: A connected stream socket that blocks, at whose other end a ``MigrationRelay``
     ///     is. The receiver owns it from then on.
-    ///   - file: The file to write, or `-` for the standard output. One that exists is replaced
-    ///     once the new one is whole.
+    ///   - file: The file to write, or `-` for the standard output. One that exists and is not
+    ///     empty is refused.
     ///   - options: The limits.
     public convenience init(wire: FileDescriptor, file: String, options: RelayOptions) {
         self.init(
@@ -143,10 +143,10 @@ public final class MigrationReceiver: Sendable {
     private func carry() async {
         var destination: StreamSocket?
         switch output {
-        case .file(let path):
+        case .file(let path, let mayReplace):
             _ = await ending.run("roost-receive") { () throws(MigrationError) in
                 try self.greet()
-                try self.store(path)
+                try self.store(path, mayReplace: mayReplace)
             }
         case .endpoint(let endpoint):
             let connected = Mutex<StreamSocket?>(nil)
@@ -294,10 +294,10 @@ public final class MigrationReceiver: Sendable {
 
     // MARK: To a file
 
-    private func store(_ path: String) throws(MigrationError) {
-        let file = try OutputFile(path: path)
+    private func store(_ path: String, mayReplace: Bool) throws(MigrationError) {
+        let file = try OutputFile.open(path, mayReplace: mayReplace)
         try takeFrames { queue throws(MigrationError) in try file.write(&queue) }
-        try file.commit()
+        try file.finish()
         try ending.settle()
         if state.withLock({ $0.opensReturnPath }) { try answer(ReturnPath.Message.shut, 0) }
     }

@@ -59,13 +59,27 @@ package enum StreamSender {
         _ observer: (StreamProgress) -> Void
     ) throws(MigrationError) -> UInt64 {
         var input = try StreamInput.open(path: path)
+        do throws(MigrationError) {
+            return try send(&input, socket, maximumRAMByteCount, observer)
+        } catch {
+            throw error.about(input.name)
+        }
+    }
+
+    private static func send(
+        _ input: inout StreamInput, _ socket: StreamSocket, _ maximumRAMByteCount: UInt64,
+        _ observer: (StreamProgress) -> Void
+    ) throws(MigrationError) -> UInt64 {
         var reader = StreamReader(maximumRAMByteCount: maximumRAMByteCount)
         var nothing = Ignore()
-        while true {
+        // What lies behind the end of the stream is none of the destination's business.
+        while !reader.hasEnded {
             let goesOn = try input.next { bytes throws(MigrationError) in
                 try reader.consume(bytes, into: &nothing)
+                let count = bytes.byteCount - Int(clamping: reader.trailingByteCount)
+                guard count > 0 else { return }
                 do throws(SystemError) {
-                    try socket.send(bytes)
+                    try socket.send(bytes.extracting(0..<count))
                 } catch {
                     throw MigrationError(
                         .transfer, errno: error.errno,

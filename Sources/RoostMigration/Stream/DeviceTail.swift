@@ -21,8 +21,19 @@ public struct DeviceTail: ~Copyable, Sendable {
     public private(set) var descriptionByteCount = 0
     /// Where in the stream the tail begins, in bytes.
     public private(set) var streamOffset: UInt64 = 0
-    /// How many bytes lie behind the end of the stream; QEMU ignores them.
-    public private(set) var trailingByteCount = 0
+    /// How many bytes lie behind the end of the stream, kept or only counted; QEMU ignores them.
+    public var trailingByteCount: Int { kept.count - endPosition + Int(clamping: countedByteCount) }
+
+    /// Whether the stream has ended for certain, so that what follows is counted and not kept.
+    private(set) var hasEnded = false
+    /// Where in what is kept the stream ends, once it has been walked.
+    private var endPosition = 0
+    private var countedByteCount: UInt64 = 0
+    /// How far descriptions have been looked for, and how many that were none can still be tried.
+    private var searchedByteCount = 1
+    private var tries = StreamFormat.descriptionTries
+    /// How much is kept when the end is looked for next in a stream without a description.
+    private var nextWalk = StreamFormat.paddingWalk
 
     private var kept = ByteQueue(capacity: 64 << 10)
     private var begun = false
@@ -34,10 +45,20 @@ public struct DeviceTail: ~Copyable, Sendable {
     init() {}
 
     /// The length in bytes of all that followed the memory.
-    public var byteCount: Int { kept.count }
+    public var byteCount: Int { kept.count + Int(clamping: countedByteCount) }
 
-    /// The length in bytes of the whole stream.
-    public var streamByteCount: UInt64 { streamOffset + UInt64(kept.count) }
+    /// The length in bytes of the whole stream, without what lies behind its end.
+    public var streamByteCount: UInt64 { streamOffset + UInt64(endPosition) }
+
+    /// Lends what followed the memory, up to the end of the stream.
+    func withStreamBytes<Failure: Error>(
+        _ body: (RawSpan) throws(Failure) -> Void
+    ) throws(Failure) {
+        try body(kept.bytes.extracting(0..<endPosition))
+    }
+
+    /// Whether what follows is the tail's.
+    var hasBegun: Bool { begun }
 
     mutating func begin(
         at offset: UInt64, hasFooters: Bool?, sections: KnownSections
@@ -51,12 +72,32 @@ public struct DeviceTail: ~Copyable, Sendable {
 
     /// Whether the last byte is one that can end a stream: of its description or its mark.
     var mayBeWhole: Bool {
+        guard !hasEnded else { return true }
         guard !kept.isEmpty else { return false }
         let last = kept.bytes.loadBigEndian(at: kept.count - 1, as: UInt8.self)
         return last == UInt8(ascii: "}") || last == StreamFormat.Item.endOfFile
     }
 
-    mutating func append(_ bytes: RawSpan) throws(MigrationError) {
+    /// Takes what comes next.
+    ///
+    /// - Returns: How many of the bytes are the stream's, as far as can be told yet.
+    /// - Throws: `MigrationError` of kind `limit`.
+    mutating func append(_ bytes: RawSpan) throws(MigrationError) -> Int {
+        guard !hasEnded else {
+            skip(UInt64(bytes.byteCount))
+            return 0
+        }
+        try keep(bytes)
+        findEnd()
+        return hasEnded ? max(0, bytes.byteCount - (kept.count - endPosition)) : bytes.byteCount
+    }
+
+    /// Counts bytes behind the end of the stream.
+    mutating func skip(_ byteCount: UInt64) {
+        countedByteCount = countedByteCount.addingReportingOverflow(byteCount).partialValue
+    }
+
+    private mutating func keep(_ bytes: RawSpan) throws(MigrationError) {
         guard bytes.byteCount <= StreamFormat.tailLimit - kept.count else {
             throw MigrationError(
                 .limit, streamOffset: streamOffset,
@@ -72,6 +113,32 @@ public struct DeviceTail: ~Copyable, Sendable {
         kept.append(bytes)
     }
 
+    /// Looks whether the stream has ended: with a description to which all before it fits, or,
+    /// without one, with sections and a mark behind which nothing of the kind came for long.
+    private mutating func findEnd() {
+        while tries > 0 {
+            switch Self.nextDescription(kept.bytes, from: searchedByteCount) {
+            case .none(let position):
+                searchedByteCount = position
+                return findPaddedEnd()
+            case .found(let item, _):
+                tries -= 1
+                searchedByteCount = item + 1
+                guard (try? walk()) != nil, descriptionByteCount > 0 else { continue }
+                hasEnded = true
+                return
+            }
+        }
+        findPaddedEnd()
+    }
+
+    private mutating func findPaddedEnd() {
+        guard kept.count >= nextWalk else { return }
+        nextWalk = 2 * kept.count
+        guard (try? walk()) != nil else { return }
+        hasEnded = kept.count - endPosition >= StreamFormat.paddingWalk / 2
+    }
+
     /// Finds the description and walks the sections up to the end of the file.
     ///
     /// - Throws: `MigrationError` of kind `truncated` where the tail ends too early, `malformed`
@@ -79,6 +146,7 @@ public struct DeviceTail: ~Copyable, Sendable {
     mutating func walk() throws(MigrationError) {
         sections = []
         known = earlier
+        endPosition = kept.count
         let end = findDescription() ?? kept.count
         // Devices that saved before the memory are the first that the description lists.
         var device = known.fullCount
@@ -101,9 +169,8 @@ public struct DeviceTail: ~Copyable, Sendable {
 
     /// Tells what stands behind the end-of-file mark: the description, other bytes, or nothing.
     private mutating func endStream(at end: Int) throws(MigrationError) {
-        let rest = kept.count - end
-        trailingByteCount = rest
-        guard rest > 0,
+        endPosition = end
+        guard end < kept.count,
             kept.bytes.loadBigEndian(at: end, as: UInt8.self) == StreamFormat.Item.description
         else {
             // What looked like a description stands elsewhere, so it describes something else.
@@ -117,7 +184,7 @@ public struct DeviceTail: ~Copyable, Sendable {
                 .truncated, at: end,
                 "the stream ends inside the description of its devices: it was cut short")
         }
-        trailingByteCount = kept.count - cursor.position
+        endPosition = cursor.position
     }
 
     private func itemByte(at position: Int, before end: Int) throws(MigrationError) -> UInt8 {
@@ -243,7 +310,8 @@ public struct DeviceTail: ~Copyable, Sendable {
         descriptionByteCount = 0
         var position = 1
         for _ in 0..<StreamFormat.descriptionTries {
-            guard let (item, text) = Self.nextDescription(kept.bytes, from: position) else { break }
+            guard case .found(let item, let text) = Self.nextDescription(kept.bytes, from: position)
+            else { break }
             if let found = StreamDescription(json: [UInt8](kept.bytes.extracting(text))) {
                 description = found
                 descriptionByteCount = text.count
@@ -254,11 +322,18 @@ public struct DeviceTail: ~Copyable, Sendable {
         return nil
     }
 
+    private enum Search {
+        /// A text in braces, and where its item byte stands.
+        case found(item: Int, text: Range<Int>)
+        /// There is none before this position, from which one may begin.
+        case none(before: Int)
+    }
+
     /// Where a text in braces stands behind an end-of-file mark and a length.
-    private static func nextDescription(
-        _ bytes: RawSpan, from start: Int
-    ) -> (item: Int, text: Range<Int>)? {
+    private static func nextDescription(_ bytes: RawSpan, from start: Int) -> Search {
         var position = start
+        // The first that is not all there yet, to be looked at again when more has come.
+        var unfinished: Int?
         while position + 6 <= bytes.byteCount {
             defer { position += 1 }
             guard
@@ -269,13 +344,16 @@ public struct DeviceTail: ~Copyable, Sendable {
             else { continue }
             let count = Int(bytes.loadBigEndian(at: position + 1, as: UInt32.self))
             let text = position + 5..<position + 5 + count
-            guard count > 1, count <= StreamFormat.descriptionLimit,
-                text.upperBound <= bytes.byteCount,
-                bytes.loadBigEndian(at: text.upperBound - 1, as: UInt8.self) == UInt8(ascii: "}")
+            guard count > 1, count <= StreamFormat.descriptionLimit else { continue }
+            guard text.upperBound <= bytes.byteCount else {
+                unfinished = unfinished ?? position
+                continue
+            }
+            guard bytes.loadBigEndian(at: text.upperBound - 1, as: UInt8.self) == UInt8(ascii: "}")
             else { continue }
-            return (position, text)
+            return .found(item: position, text: text)
         }
-        return nil
+        return .none(before: unfinished ?? position)
     }
 
     private func fault(

@@ -61,6 +61,9 @@ enum StreamFormat {
     /// How many texts that look like the description are decoded before they are taken for
     /// device state.
     static let descriptionTries = 4
+    /// How many bytes are kept, at first, before the end of a stream without a description is looked
+    /// for among them; it counts when half as many lie behind it.
+    static let paddingWalk = 32 << 20
     /// The most bytes of device state behind the memory that are kept to be checked.
     static let tailLimit = 1 << 30
 }

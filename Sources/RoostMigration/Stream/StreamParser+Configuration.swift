@@ -43,7 +43,11 @@ extension StreamParser {
             case "configuration/target-page-bits":
                 guard let bits = cursor.read(UInt32.self) else { return cursor.needed - position }
                 guard bits == 12 else {
-                    throw unsupported("target pages of 2^\(bits) bytes: only 4096 is handled")
+                    throw unsupported(
+                        bits < 32
+                            ? Self.pageSizeText(1 << Int(bits))
+                            : "the target has pages of 2^\(bits) bytes, which no target has: the "
+                                + "stream is damaged")
                 }
             case "configuration/capabilities":
                 guard let number = cursor.read(UInt32.self) else { return cursor.needed - position }

@@ -17,9 +17,7 @@ extension StreamParser {
             }
             let total = word & ~StreamFormat.Flag.mask
             guard total <= maximumRAMByteCount else {
-                throw limit(
-                    "the stream announces \(total) bytes of RAM, above the limit of "
-                        + "\(maximumRAMByteCount): raise it if the guest is that large")
+                throw limit(Self.limitText(total, maximumRAMByteCount))
             }
             totalByteCount = total
             unlistedByteCount = total
@@ -56,13 +54,19 @@ extension StreamParser {
     /// given meanwhile.
     private mutating func beginFurtherList(total: UInt64) throws(MigrationError) {
         guard total <= maximumRAMByteCount else {
-            throw limit(
-                "the stream announces \(total) bytes of RAM, above the limit of "
-                    + "\(maximumRAMByteCount): raise it if the guest is that large")
+            throw limit(Self.limitText(total, maximumRAMByteCount))
         }
         unlistedByteCount = total
         relisting = (next: 0, count: blocks.descriptions.count)
         state = .blockList
+    }
+
+    private static func limitText(_ total: UInt64, _ limit: UInt64) -> String {
+        let advice =
+            total <= StreamFormat.ramLimit
+            ? "give --maximum-memory \(sizeText(total)) if the guest is that large"
+            : "no guest is that large, the stream is damaged"
+        return "the stream announces \(total) bytes of RAM, above the limit of \(limit): \(advice)"
     }
 
     private mutating func blockEntry(
@@ -89,8 +93,9 @@ extension StreamParser {
         }
         guard usedByteCount % UInt64(pageByteCount) == 0 else {
             throw malformed(
-                "RAM block \(name) has \(usedByteCount) bytes, which are not whole pages",
-                named: name)
+                "RAM block \(name) has \(usedByteCount) bytes, which are not whole pages of "
+                    + "\(pageByteCount): the stream is damaged, or its target has smaller pages, "
+                    + "which are not handled", named: name)
         }
         guard blocks.usedByteCounts.count < StreamFormat.blockLimit else {
             throw limit("more than \(StreamFormat.blockLimit) RAM blocks")
@@ -183,7 +188,7 @@ extension StreamParser {
             case StreamFormat.Flag.xbzrle: (kind, bodyCount) = (.delta, 3)
             case StreamFormat.Flag.compressed: (kind, bodyCount) = (.compressed, 4)
             default:
-                return try otherRecord(flags, offset, at: &position, into: &handler)
+                return try otherRecord(flags, offset, bytes, at: &position, into: &handler)
             }
             var headCount = 8
             var block = lastBlock
@@ -268,7 +273,8 @@ extension StreamParser {
     /// A record that is no page.
     @inline(never)  // Once a section.
     private mutating func otherRecord<Handler: StreamHandler & ~Copyable>(
-        _ flags: UInt64, _ offset: UInt64, at position: inout Int, into handler: inout Handler
+        _ flags: UInt64, _ offset: UInt64, _ bytes: RawSpan, at position: inout Int,
+        into handler: inout Handler
     ) throws(MigrationError) -> Int {
         switch flags {
         case StreamFormat.Flag.endOfSection,
@@ -288,6 +294,9 @@ extension StreamParser {
             try beginFurtherList(total: offset)
             take(8, at: &position)
         default:
+            if let size = otherPageByteCount(flags, bytes, at: position) {
+                throw unsupported(Self.pageSizeText(size))
+            }
             throw malformed("unknown combination of record flags 0x\(hex(flags))")
         }
         return 0

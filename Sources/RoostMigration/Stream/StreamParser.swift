@@ -39,13 +39,18 @@ struct StreamParser: ~Copyable, Sendable {
     /// Whether a part of the memory came after its start.
     var hasPages = false
     var usesMultifd = false
-    private(set) var deviceTail = DeviceTail()
+    var deviceTail = DeviceTail()
+    /// The sections before the memory, kept in case that no memory follows.
+    var early = DeviceTail()
 
     init(maximumRAMByteCount: UInt64) {
         self.maximumRAMByteCount = min(maximumRAMByteCount, StreamFormat.ramLimit)
     }
 
     var isPastMemory: Bool { state == .tail }
+
+    /// Whether the stream has ended for certain.
+    var hasEnded: Bool { state == .tail && deviceTail.hasEnded }
 
     /// Where the parser stands, in words.
     var place: String {
@@ -65,6 +70,19 @@ struct StreamParser: ~Copyable, Sendable {
     /// - Returns: 0 when it took something, else how many bytes from `position` on it needs,
     ///   always more than there are.
     mutating func step<Handler: StreamHandler & ~Copyable>(
+        _ bytes: RawSpan, at position: inout Int, into handler: inout Handler
+    ) throws(MigrationError) -> Int {
+        guard totalByteCount == nil, state != .tail else {
+            return try advance(bytes, at: &position, into: &handler)
+        }
+        let start = position
+        let offset = streamOffset
+        let needed = try advance(bytes, at: &position, into: &handler)
+        if position > start { try keepEarly(bytes.extracting(start..<position), at: offset) }
+        return needed
+    }
+
+    private mutating func advance<Handler: StreamHandler & ~Copyable>(
         _ bytes: RawSpan, at position: inout Int, into handler: inout Handler
     ) throws(MigrationError) -> Int {
         switch state {
@@ -278,11 +296,13 @@ struct StreamParser: ~Copyable, Sendable {
         let rest = bytes.extracting(position..<bytes.byteCount)
         guard rest.byteCount > 0 else { return 1 }
         deviceTail.begin(at: streamOffset, hasFooters: hasFooters, sections: sections)
-        try deviceTail.append(rest)
+        let count = try deviceTail.append(rest)
         take(rest.byteCount, at: &position)
-        try handler.tail(rest)
+        if count > 0 { try handler.tail(rest.extracting(0..<count)) }
         return 0
     }
+
+    mutating func skip(_ byteCount: UInt64) { deviceTail.skip(byteCount) }
 
     /// Whether the tail is whole as it stands.
     mutating func isTailWhole() -> Bool {
@@ -296,10 +316,19 @@ struct StreamParser: ~Copyable, Sendable {
     consuming func finish() throws(MigrationError) -> DeviceTail {
         deviceTail.begin(at: streamOffset, hasFooters: hasFooters, sections: sections)
         try deviceTail.walk()
+        if let size = deviceTail.description?.pageSize, size != pageByteCount {
+            throw unsupported(Self.pageSizeText(size))
+        }
         return deviceTail
     }
 
     // MARK: Errors
+
+    /// Why a target with other pages is refused.
+    static func pageSizeText(_ byteCount: Int) -> String {
+        "the target has pages of \(byteCount) bytes: only targets with pages of \(pageByteCount) bytes "
+            + "are handled"
+    }
 
     // Texts are made in here, so that what reads pages counts no references.
     @inline(never)
@@ -336,3 +365,9 @@ struct StreamParser: ~Copyable, Sendable {
 
 /// A number in hexadecimal, without a prefix.
 func hex(_ value: UInt64) -> String { String(value, radix: 16) }
+
+/// A number of bytes as a command line takes it, rounded up: whole GiB, or MiB below one.
+func sizeText(_ byteCount: UInt64) -> String {
+    let (unit, shift): (String, UInt64) = byteCount > 1 << 30 ? ("G", 30) : ("M", 20)
+    return "\((byteCount >> shift) + (byteCount & (1 << shift - 1) == 0 ? 0 : 1))\(unit)"
+}

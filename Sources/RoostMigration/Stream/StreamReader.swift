@@ -38,6 +38,23 @@ public struct StreamReader: ~Copyable, Sendable {
     /// Whether the memory is complete and only devices can follow.
     public var isPastMemory: Bool { parser.isPastMemory }
 
+    /// Whether the stream has ended for certain: what follows is no part of it, and only counted.
+    ///
+    /// It can be late, and `false` at the end of a stream that has no description of its devices.
+    public var hasEnded: Bool { parser.hasEnded }
+
+    /// How many bytes came behind the end of a stream that has ended for certain.
+    var trailingByteCount: Int { parser.hasEnded ? parser.deviceTail.trailingByteCount : 0 }
+
+    /// Counts bytes behind the end of the stream, in place of reading them.
+    ///
+    /// - Parameter byteCount: How many there are.
+    /// - Precondition: ``hasEnded``.
+    mutating func skip(_ byteCount: UInt64) {
+        precondition(hasEnded)
+        parser.skip(byteCount)
+    }
+
     /// Whether what was read is a whole stream, on a connection that stays open behind it.
     ///
     /// Looks at all that followed the memory, so ask when no more bytes are at hand. It can
@@ -101,9 +118,10 @@ public struct StreamReader: ~Copyable, Sendable {
 
     /// Says that the input has ended, and checks that the stream had.
     ///
-    /// - Returns: What followed the memory.
-    /// - Throws: `MigrationError` of kind `truncated` or `malformed`.
+    /// - Returns: What followed the memory; of a stream without memory, all of its sections.
+    /// - Throws: `MigrationError` of kind `truncated`, `malformed` or `unsupported`.
     public consuming func finish() throws(MigrationError) -> DeviceTail {
+        if Self.isDevicesOnly(&parser, rest: carry) { return try parser.finish() }
         guard parser.isPastMemory, carry.isEmpty else {
             throw MigrationError(
                 .truncated, streamOffset: streamOffset,
@@ -111,5 +129,11 @@ public struct StreamReader: ~Copyable, Sendable {
                     + "it was cut short, save or send it again")
         }
         return try parser.finish()
+    }
+
+    private static func isDevicesOnly(
+        _ parser: inout StreamParser, rest: borrowing ByteQueue
+    ) -> Bool {
+        parser.isDevicesOnly(rest: rest.bytes)
     }
 }

@@ -34,28 +34,29 @@ public struct PageMap: Sendable {
             Self.cellLimit, max(Self.columns, Self.pictureLimit / max(1, inspection.blocks.count)))
         rows = zip(inspection.blocks, inspection.pages).map { block, pages in
             let pagesPerCell = max(1, (pages.count + limit - 1) / limit)
-            let cells = stride(from: 0, to: pages.count, by: pagesPerCell).map { start in
-                Self.cell(pages, start..<min(start + pagesPerCell, pages.count))
-            }
             return Row(
-                name: block.name, byteCount: block.byteCount, cells: cells,
-                pagesPerCell: pagesPerCell)
+                name: block.name, byteCount: block.byteCount,
+                cells: Self.cells(pages, pagesPerCell), pagesPerCell: pagesPerCell)
         }
     }
 
-    /// What a cell shows of its pages.
+    /// What each cell shows of its pages.
     ///
     /// What is rarer than zero shows: the commonest of the other kinds, if there is one.
-    private static func cell(_ pages: PageStates, _ range: Range<Int>) -> Cell {
-        var counts = [0, 0, 0, 0]
-        var isSentAgain = false
-        pages.forEachSent(in: range) { page in
-            counts[Int(page.lastKind)] += 1
-            isSentAgain = isSentAgain || page.timesSent > 1
+    private static func cells(_ pages: PageStates, _ pagesPerCell: Int) -> [Cell] {
+        let count = (pages.count + pagesPerCell - 1) / pagesPerCell
+        var counts = Array(repeating: SIMD4<Int32>.zero, count: count)
+        var isSentAgain = Array(repeating: false, count: count)
+        pages.forEachSent { index, page in
+            let cell = index / pagesPerCell
+            counts[cell][Int(page.lastKind)] &+= 1
+            if page.timesSent > 1 { isSentAgain[cell] = true }
         }
-        let telling = (1...3).max { counts[$0] < counts[$1] } ?? 1
-        let kind = counts[telling] > 0 ? UInt8(telling) : counts[0] > 0 ? 0 : neverSent
-        return Cell(kind: kind, isSentAgain: isSentAgain)
+        return zip(counts, isSentAgain).map { counts, isSentAgain in
+            let telling = (1...3).max { counts[$0] < counts[$1] } ?? 1
+            let kind = counts[telling] > 0 ? UInt8(telling) : counts[0] > 0 ? 0 : neverSent
+            return Cell(kind: kind, isSentAgain: isSentAgain)
+        }
     }
 
     /// The picture as SVG.

@@ -16,44 +16,40 @@ struct PageStates {
 
     /// How many pages the block has.
     let count: Int
-    /// The pieces; one that is empty has no page that was named.
-    private var pieces: [[PageState]]
+    /// The pieces that have a page which was named, but for the one at hand.
+    private var pieces: [Int: [PageState]] = [:]
+    /// The piece that was used last, since pages come mostly in order, and its number.
+    private var piece: [PageState] = []
+    private var number = -1
 
     /// Makes states of pages that were never sent.
     init(count: Int) {
         self.count = count
-        pieces = Array(repeating: [], count: (count + Self.pieceCount - 1) / Self.pieceCount)
     }
 
-    /// The state of a page.
-    subscript(index: Int) -> PageState {
-        get {
-            let piece = pieces[index / Self.pieceCount]
-            return piece.isEmpty ? PageState() : piece[index % Self.pieceCount]
-        }
-        set {
-            precondition(index < count)
-            if pieces[index / Self.pieceCount].isEmpty {
-                pieces[index / Self.pieceCount] = Array(
-                    repeating: PageState(), count: Self.pieceCount)
-            }
-            pieces[index / Self.pieceCount][index % Self.pieceCount] = newValue
-        }
+    /// Changes the state of a page.
+    mutating func update(_ index: Int, _ body: (inout PageState) -> Void) {
+        precondition(index >= 0 && index < count)
+        if index / Self.pieceCount != number { turn(to: index / Self.pieceCount) }
+        body(&piece[index % Self.pieceCount])
     }
 
-    /// Calls a closure with each page of a range that was sent.
-    func forEachSent(in range: Range<Int>, _ body: (PageState) -> Void) {
-        var index = range.lowerBound
-        while index < range.upperBound {
-            let piece = pieces[index / Self.pieceCount]
-            let end = min(range.upperBound, (index / Self.pieceCount + 1) * Self.pieceCount)
-            if !piece.isEmpty {
-                for state in piece[index % Self.pieceCount...(end - 1) % Self.pieceCount]
-                where state.timesSent > 0 {
-                    body(state)
-                }
+    private mutating func turn(to next: Int) {
+        if number >= 0 { pieces[number] = piece }
+        piece =
+            pieces.removeValue(forKey: next)
+            ?? Array(repeating: PageState(), count: Self.pieceCount)
+        number = next
+    }
+
+    /// Calls a closure with each page that was sent, by its number, in no order.
+    func forEachSent(_ body: (Int, PageState) -> Void) {
+        func visit(_ number: Int, _ piece: [PageState]) {
+            for (index, state) in piece.enumerated() where state.timesSent > 0 {
+                body(number * Self.pieceCount + index, state)
             }
-            index = end
         }
+        for (number, piece) in pieces { visit(number, piece) }
+        visit(number, piece)
     }
 }

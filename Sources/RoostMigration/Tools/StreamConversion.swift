@@ -1,4 +1,5 @@
 internal import RoostMemory
+internal import RoostSystem
 
 /// How a conversion writes pages.
 public enum PageEncoding: Sendable, Equatable {
@@ -12,6 +13,10 @@ public enum PageEncoding: Sendable, Equatable {
 
 /// What a conversion came to.
 public struct ConversionReport: Sendable, Encodable {
+    /// The stream's file, as it was given.
+    public let file: String
+    /// The file that was written, as it was given.
+    public let output: String
     /// The length of the stream that was read in bytes, unpacked.
     public let bytesRead: UInt64
     /// The length of the stream that was written in bytes.
@@ -31,27 +36,29 @@ extension StreamTools {
     /// - Parameters:
     ///   - path: The file, or `-`.
     ///   - output: The file to write, or `-`.
+    ///   - mayReplace: Whether an existing file that is not empty is replaced.
     ///   - encoding: How pages are written.
     ///   - maximumRAMByteCount: The most memory the stream may announce.
     ///   - observer: Is told how far it is.
     /// - Returns: What it came to.
     /// - Throws: `MigrationError`; no file is left behind then.
     public static func convert(
-        path: String, output: String, encoding: PageEncoding, maximumRAMByteCount: UInt64,
-        _ observer: Observer
+        path: String, output: String, mayReplace: Bool = false, encoding: PageEncoding,
+        maximumRAMByteCount: UInt64, _ observer: Observer
     ) throws(MigrationError) -> ConversionReport {
         var input = try StreamInput.open(path: path)
         var converter = StreamConverter(
-            sink: StreamSink(file: try OutputFile(path: output)), pages: try .make(encoding),
-            maximumRAMByteCount: maximumRAMByteCount)
+            sink: StreamSink(file: try OutputFile.open(output, mayReplace: mayReplace)),
+            pages: try .make(encoding), maximumRAMByteCount: maximumRAMByteCount)
         let tail = try readWhole(
             &input, into: &converter, maximumRAMByteCount: maximumRAMByteCount, observer)
+        try converter.finish(tail)
         let read = converter.recordsRead
         let written = converter.pagesWritten
         let bytesWritten = try converter.commit()
         return ConversionReport(
-            bytesRead: tail.streamByteCount, bytesWritten: bytesWritten, recordsRead: read,
-            pagesWritten: written)
+            file: input.name, output: output, bytesRead: tail.streamByteCount,
+            bytesWritten: bytesWritten, recordsRead: read, pagesWritten: written)
     }
 }
 
@@ -174,10 +181,20 @@ struct StreamConverter: StreamHandler, ~Copyable {
         try sink.makeRoom()
     }
 
+    /// Writes the memory, if it waits still; the tail itself comes by ``finish(_:)``.
     mutating func tail(_ bytes: RawSpan) throws(MigrationError) {
         try writePages()
         try releaseSwitchover()
-        try sink.opaque(bytes)
+    }
+
+    /// Writes what followed the memory, without what lies behind the end of the stream.
+    mutating func finish(_ tail: borrowing DeviceTail) throws(MigrationError) {
+        guard memory != nil else {
+            throw MigrationError(
+                .unsupported,
+                "the stream has no memory, only the state of devices: there is nothing to convert")
+        }
+        try tail.withStreamBytes { bytes throws(MigrationError) in try sink.opaque(bytes) }
     }
 
     /// Writes one part with every page that came so far, once.
@@ -189,12 +206,12 @@ struct StreamConverter: StreamHandler, ~Copyable {
                 kind: .part, id: ramID, name: StreamFormat.ramSection, instance: 0,
                 version: StreamFormat.ramVersion, streamOffset: 0))
         for (index, block) in list.enumerated() {
-            var offset: UInt64 = 0
-            while offset < block.usedByteCount {
-                if memory?.isReceived(block: index, offset: offset) == true {
-                    try write(block: index, offset: offset)
-                }
-                offset += UInt64(pageByteCount)
+            var next: UInt64 = 0
+            while next < block.usedByteCount,
+                let offset = memory?.nextReceived(block: index, from: next)
+            {
+                try write(block: index, offset: offset)
+                next = offset + UInt64(pageByteCount)
             }
         }
         sink.writer.endRecords()

@@ -138,17 +138,21 @@ public struct StreamInspection: StreamHandler {
     public mutating func page(_ record: PageRecord, _ body: RawSpan) {
         blocks[record.block].count(record)
         grow(by: record.byteCount)
-        let index = Int(record.offset) / pageByteCount
-        var page = pages[record.block][index]
-        // Rounds that do not fit their 16 bits are counted as one: years of a live migration.
-        let isNewRound = rounds == 0 || page.timesSent > 0 && Int(page.lastRound) == rounds
-        if isNewRound, rounds < UInt16.max { rounds += 1 }
-        if page.timesSent == 0 { blocks[record.block].pagesNamed += 1 }
-        if page.timesSent == 1 { blocks[record.block].pagesSentAgain += 1 }
-        page.timesSent = page.timesSent == .max ? .max : page.timesSent + 1
-        page.lastRound = UInt16(truncatingIfNeeded: rounds)
-        page.lastKind = record.kind.rawValue
-        pages[record.block][index] = page
+        let kind = record.kind.rawValue
+        var rounds = rounds
+        var timesSent: UInt8 = 0
+        pages[record.block].update(Int(record.offset) / pageByteCount) { page in
+            timesSent = page.timesSent
+            // Rounds that do not fit their 16 bits are counted as one: years of a live migration.
+            let isNewRound = rounds == 0 || timesSent > 0 && Int(page.lastRound) == rounds
+            if isNewRound, rounds < UInt16.max { rounds += 1 }
+            page.timesSent = timesSent == .max ? .max : timesSent + 1
+            page.lastRound = UInt16(truncatingIfNeeded: rounds)
+            page.lastKind = kind
+        }
+        self.rounds = rounds
+        if timesSent == 0 { blocks[record.block].pagesNamed += 1 }
+        if timesSent == 1 { blocks[record.block].pagesSentAgain += 1 }
     }
 
     /// Notes that pages travel on other channels.
@@ -182,6 +186,8 @@ public struct StreamInspection: StreamHandler {
     ///
     /// - Parameter tail: What the reader found there.
     public mutating func finish(_ tail: borrowing DeviceTail) {
+        // Of a stream without memory the tail is all there is, and was told as it came too.
+        sections.removeAll { $0.offset >= tail.streamOffset }
         for device in tail.sections {
             sectionBegan(device.header)
             grow(by: device.byteCount + (hasFooters ?? true ? 5 : 0))

@@ -39,7 +39,7 @@ public struct StreamReport: Sendable, Encodable {
     /// Whether `virsh save` wrote the file.
     public let isLibvirtSave: Bool
     /// The version in the file header.
-    public let version: UInt32
+    public let streamVersion: UInt32
     /// The machine type, absent for machine types up to 2.3.
     public let machineType: String?
     /// The capabilities that a destination must have on.
@@ -50,6 +50,8 @@ public struct StreamReport: Sendable, Encodable {
     public let byteCount: UInt64
     /// Bytes behind the end of the stream.
     public let trailingByteCount: Int
+    /// Bytes of the file behind its packed data.
+    public let ignoredByteCount: UInt64
     /// Whether footers end the sections.
     public let hasFooters: Bool
     /// Whether pages travelled on multifd channels beside this stream.
@@ -86,12 +88,13 @@ public struct StreamReport: Sendable, Encodable {
         file = input.name
         packing = input.packing.rawValue
         isLibvirtSave = input.isLibvirtSave
-        version = inspection.version
+        streamVersion = inspection.version
         machineType = inspection.configuration?.machineType
         capabilities = inspection.configuration?.capabilities ?? []
         uuid = inspection.configuration?.uuid
         byteCount = tail.streamByteCount
         trailingByteCount = tail.trailingByteCount
+        ignoredByteCount = input.ignoredByteCount
         hasFooters = inspection.hasFooters ?? false
         usesMultifd = inspection.usesMultifd
         commands = inspection.commands

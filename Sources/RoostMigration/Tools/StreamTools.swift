@@ -1,4 +1,5 @@
 internal import RoostMemory
+internal import RoostSystem
 
 /// How far a tool has read its stream.
 public struct StreamProgress: Sendable {
@@ -24,26 +25,45 @@ public enum StreamTools {
         _ observer: Observer
     ) throws(MigrationError) -> DeviceTail {
         var reader = StreamReader(maximumRAMByteCount: maximumRAMByteCount)
-        while try input.pump(into: &reader, &handler) {
-            observer(StreamProgress(position: input.position, byteCount: input.byteCount))
+        do throws(MigrationError) {
+            while try input.pump(into: &reader, &handler) {
+                try checkCancellation()
+                observer(StreamProgress(position: input.position, byteCount: input.byteCount))
+            }
+            return try reader.finish()
+        } catch {
+            guard error.kind == .truncated, input.ignoredByteCount > 0 else {
+                throw error.about(input.name)
+            }
+            throw MigrationError(
+                .malformed, streamOffset: error.streamOffset,
+                "\(input.name) is damaged: its \(input.packing.rawValue) data is followed by "
+                    + "\(input.ignoredByteCount) bytes that are none, before the stream is whole")
         }
-        return try reader.finish()
+    }
+
+    /// Throws when the task that runs a tool was cancelled.
+    static func checkCancellation() throws(MigrationError) {
+        guard !Task.isCancelled else {
+            throw MigrationError(.cancelled, "cancelled: nothing was written")
+        }
     }
 
     /// Sums up a stream without loading it.
     ///
     /// - Parameters:
     ///   - path: The file, or `-`.
+    ///   - maximumRAMByteCount: The most memory the stream may announce; none is taken for it.
     ///   - observer: Is told how far it is.
     /// - Returns: The report, and the map of its pages as an SVG picture.
     /// - Throws: `MigrationError`: the first fault, with its offset.
     public static func inspect(
-        path: String, _ observer: Observer
+        path: String, maximumRAMByteCount: UInt64 = .max, _ observer: Observer
     ) throws(MigrationError) -> (report: StreamReport, pageMap: PageMap) {
         var input = try StreamInput.open(path: path)
         var inspection = StreamInspection()
         let tail = try readWhole(
-            &input, into: &inspection, maximumRAMByteCount: 1 << 42, observer)
+            &input, into: &inspection, maximumRAMByteCount: maximumRAMByteCount, observer)
         inspection.finish(tail)
         return (
             StreamReport(inspection, tail, from: input),
@@ -71,37 +91,58 @@ public enum StreamTools {
         return StreamReport(loader.inspection, tail, from: input)
     }
 
-    /// Writes the final content of one RAM block to a sparse file.
+    /// Writes the final content of one RAM block: to a sparse file, or to a pipe with its zeros.
     ///
     /// - Parameters:
     ///   - path: The file, or `-`.
     ///   - block: The block's id.
-    ///   - output: The file to write.
+    ///   - output: The file to write, or `-`.
+    ///   - mayReplace: Whether an existing file that is not empty is replaced.
     ///   - maximumRAMByteCount: The most memory the stream may announce.
     ///   - observer: Is told how far it is.
     /// - Returns: How many pages the block has and how many the stream named.
-    /// - Throws: `MigrationError`; no file is left behind then.
+    /// - Throws: `MigrationError`; no file is left behind then. A block of which the stream has no
+    ///   page at all is one of kind `mismatch`.
     public static func extract(
-        path: String, block: String, output: String, maximumRAMByteCount: UInt64,
-        _ observer: Observer
-    ) throws(MigrationError) -> (pages: Int, named: Int) {
+        path: String, block: String, output: String, mayReplace: Bool = false,
+        maximumRAMByteCount: UInt64, _ observer: Observer
+    ) throws(MigrationError) -> ExtractionReport {
         var input = try StreamInput.open(path: path)
-        let file = try OutputFile(path: output)
+        let file = try OutputFile.open(output, mayReplace: mayReplace)
         var loader = StreamLoader(maximumRAMByteCount: maximumRAMByteCount, onlyBlock: block)
         _ = try readWhole(
             &input, into: &loader, maximumRAMByteCount: maximumRAMByteCount, observer)
-        guard let index = loader.inspection.blocks.firstIndex(where: { $0.name == block }) else {
-            let names = loader.inspection.blocks.map(\.name).joined(separator: ", ")
-            throw MigrationError(
-                .mismatch, block: block,
-                "\(input.name) has no RAM block \(block): it has \(names)")
+        do throws(MigrationError) {
+            let index = try loader.index(of: block)
+            try loader.refuseMultifd()
+            let found = loader.inspection.blocks[index]
+            let pageCount = found.byteCount / UInt64(pageByteCount)
+            guard found.pagesNamed > 0 || pageCount == 0 else { throw loader.absence(of: index) }
+            try loader.memory?.write(block: index, to: file)
+            try file.finish()
+            return ExtractionReport(
+                file: input.name, output: output, block: block, byteCount: found.byteCount,
+                pages: pageCount, pagesNamed: found.pagesNamed)
+        } catch {
+            throw error.about(input.name)
         }
-        try loader.refuseMultifd()
-        try loader.memory?.write(block: index, to: file)
-        let found = loader.inspection.blocks[index]
-        try file.commit()
-        return (Int(found.byteCount) / pageByteCount, Int(found.pagesNamed))
     }
+}
+
+/// What an extraction came to.
+public struct ExtractionReport: Sendable, Encodable {
+    /// The stream's file, as it was given.
+    public let file: String
+    /// The file that was written, as it was given.
+    public let output: String
+    /// The RAM block's id.
+    public let block: String
+    /// The block's length in bytes, which is that of the file.
+    public let byteCount: UInt64
+    /// How many pages the block has.
+    public let pages: UInt64
+    /// How many of them the stream names; the others are zeros in the file.
+    public let pagesNamed: UInt64
 }
 
 /// Loads a stream into memory of its own and counts what it does.
@@ -153,6 +194,34 @@ struct StreamLoader: StreamHandler, ~Copyable {
 
     mutating func command(_ command: StreamCommand, _ payload: RawSpan) {
         inspection.command(command, payload)
+    }
+
+    /// Finds a block by its id.
+    func index(of block: String) throws(MigrationError) -> Int {
+        if let index = inspection.blocks.firstIndex(where: { $0.name == block }) { return index }
+        guard !inspection.blocks.isEmpty else {
+            throw MigrationError(
+                .mismatch, block: block,
+                "there is no memory in this stream, only the state of devices")
+        }
+        let names = inspection.blocks.map(\.name).joined(separator: ", ")
+        throw MigrationError(
+            .mismatch, block: block, "it has no RAM block \(block): it has \(names)")
+    }
+
+    /// Why nothing of a block is in the stream.
+    func absence(of index: Int) -> MigrationError {
+        let name = inspection.blocks[index].name
+        let isShared = inspection.configuration?.capabilities.contains("x-ignore-shared") == true
+        let reason =
+            isShared
+            ? "the guest was saved with x-ignore-shared, which leaves memory that a file backs where "
+                + "it is: read that file (mem-path of the source's memory backend)"
+            : "the source left the block out, or sent it on other connections (multifd): save the "
+                + "guest with both x-ignore-shared and multifd off"
+        return MigrationError(
+            .mismatch, block: name,
+            "no page of block \(name) is in this stream, so nothing was written; \(reason)")
     }
 
     /// Throws when the pages are not in this stream.

@@ -14,8 +14,7 @@ struct Convert: ConsoleCommand {
 
     @OptionGroup var input: StreamFile
 
-    @Option(help: ArgumentHelp("The file to write, or -.", valueName: "out"))
-    var output: String
+    @OptionGroup var output: StreamOutput
 
     @Flag(help: "Write pages whole (the default).")
     var plain = false
@@ -38,9 +37,7 @@ struct Convert: ConsoleCommand {
         guard (1...9).contains(compress ?? 1) else {
             throw ValidationError("--compress takes a level from 1 to 9")
         }
-        guard !(json && output == "-") else {
-            throw ValidationError("--json and --output - both want the standard output")
-        }
+        try output.check(json: json)
     }
 
     func run() throws {
@@ -48,17 +45,16 @@ struct Convert: ConsoleCommand {
             xbzrle ? .xbzrle : compress.map { .compressed(level: $0) } ?? .plain
         let report = try input.reading("converting") { observer throws(MigrationError) in
             try StreamTools.convert(
-                path: input.file, output: output, encoding: encoding,
-                maximumRAMByteCount: input.limit, observer)
+                path: input.file, output: output.output, mayReplace: output.force,
+                encoding: encoding, maximumRAMByteCount: input.limit, observer)
         }
         guard !json else {
-            try Console.printJSON(report)
+            try Console.printJSON(report, as: "stream.convert")
             return
         }
-        let text =
-            "\(output): \(Console.bytes(report.bytesWritten)) from "
-            + "\(Console.bytes(report.bytesRead)); \(report.recordsRead) records became "
-            + "\(report.pagesWritten) pages"
-        if output == "-" { Console.note(text) } else { print(text) }
+        output.summarize(
+            "\(output.output): \(Console.bytes(report.bytesWritten)) from "
+                + "\(Console.bytes(report.bytesRead)); \(report.recordsRead) records became "
+                + "\(report.pagesWritten) pages")
     }
 }

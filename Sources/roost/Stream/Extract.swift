@@ -12,23 +12,33 @@ struct Extract: ConsoleCommand {
     @Option(help: "The RAM block, as `inspect` names it.")
     var block: String
 
-    @Option(help: ArgumentHelp("The file to write.", valueName: "file"))
-    var output: String
+    @OptionGroup var output: StreamOutput
+
+    @Flag(help: "Print what it came to as JSON.")
+    var json = false
 
     @OptionGroup(title: "Messages") var console: ConsoleArguments
 
+    func validate() throws { try output.check(json: json) }
+
     func run() throws {
-        let (pages, named) = try input.reading("extracting") { observer throws(MigrationError) in
+        let report = try input.reading("extracting") { observer throws(MigrationError) in
             try StreamTools.extract(
-                path: input.file, block: block, output: output,
+                path: input.file, block: block, output: output.output, mayReplace: output.force,
                 maximumRAMByteCount: input.limit, observer)
         }
-        print(
-            "\(output): block \(block), \(Console.bytes(UInt64(pages) * 4096)), "
-                + "\(named) of \(pages) pages were in the stream")
-        if named < pages {
-            Console.note(
-                "warning: \(pages - named) pages were not in the stream and are left as zeros")
+        if json {
+            try Console.printJSON(report, as: "stream.extract")
+        } else {
+            output.summarize(
+                "\(output.output): block \(block), \(Console.bytes(report.byteCount)), "
+                    + "\(report.pagesNamed) of \(report.pages) pages were in the stream")
+        }
+        if report.pagesNamed < report.pages {
+            Console.warn(
+                "\(report.pages - report.pagesNamed) pages were not in the stream and are zeros: the "
+                    + "guest had given them back (balloon, virtio-mem), or they travelled on other "
+                    + "connections (multifd)")
         }
     }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import RoostMigration
+import RoostSystem
 import SystemPackage
 
 /// `roost stream inspect`.
@@ -19,33 +20,46 @@ struct Inspect: ConsoleCommand {
     @Option(help: ArgumentHelp("Draw a map of the pages.", valueName: "out.svg"))
     var plot: String?
 
+    @Flag(help: "Replace the file of --plot if there is one that is not empty.")
+    var force = false
+
     @OptionGroup(title: "Messages") var console: ConsoleArguments
 
+    func validate() throws {
+        guard !(json && (plot == "-" || plot == "/dev/stdout")) else {
+            throw ValidationError("--json and --plot \(plot ?? "") both want the standard output")
+        }
+    }
+
     func run() throws {
+        // Known before the stream is read, which can take long.
+        if let plot { try OutputFile.check(plot, mayReplace: force) }
         let (report, map) = try input.reading("inspecting") { observer throws(MigrationError) in
-            try StreamTools.inspect(path: input.file, observer)
+            try StreamTools.inspect(
+                path: input.file, maximumRAMByteCount: input.maximumMemory?.bytes ?? .max, observer)
         }
         if let plot {
             let name = FilePath(report.file).lastComponent?.string ?? report.file
             let title = "\(name): \(report.machineType ?? "unknown machine")"
             try writePicture(map.svg(title: title), to: plot)
         }
+        guard plot != "-", plot != "/dev/stdout" else { return }
         guard !json else {
-            try Console.printJSON(report)
+            try Console.printJSON(report, as: "stream.report")
             return
         }
         printSummary(report)
     }
 
     private func writePicture(_ text: String, to path: String) throws {
+        let permissions: FilePermissions = [.ownerReadWrite, .groupRead, .otherRead]
+        let file = try OutputFile(path: path, mayReplace: force, permissions: permissions)
         do {
-            let file = try FileDescriptor.open(
-                FilePath(path), .writeOnly, options: [.create, .truncate, .closeOnExec],
-                permissions: [.ownerReadWrite, .groupRead, .otherRead])
-            _ = try file.closeAfter { try file.writeAll(text.utf8) }
+            _ = try file.descriptor.writeAll(text.utf8)
         } catch {
-            throw ValidationError("cannot write the picture \(path): \(error)")
+            throw file.failure(error as? Errno ?? .ioError)
         }
+        try file.commit()
     }
 
     private func printSummary(_ report: StreamReport) {
@@ -54,7 +68,7 @@ struct Inspect: ConsoleCommand {
             + (report.packing == "none" ? "" : ", \(report.packing)")
         print(
             """
-            \(report.file): QEMU stream version \(report.version), \
+            \(report.file): QEMU stream version \(report.streamVersion), \
             \(Console.bytes(report.byteCount))\(packing)
             machine   \(Console.plain(report.machineType ?? "not told (machine type 2.3 or older)"))
             """)
@@ -66,6 +80,10 @@ struct Inspect: ConsoleCommand {
             print("commands  \(report.commands.joined(separator: ", "))")
         }
         let memory = report.memory
+        guard !report.blocks.isEmpty else {
+            print("memory    none in this file: it holds the state of devices")
+            return printRest(report)
+        }
         print(
             """
             memory    \(Console.bytes(memory.byteCount)) in \(report.blocks.count) blocks, \
@@ -75,6 +93,10 @@ struct Inspect: ConsoleCommand {
         if report.usesMultifd { print("          pages travelled on multifd channels, not here") }
         print()
         print(Console.table(blockRows(report)))
+        printRest(report)
+    }
+
+    private func printRest(_ report: StreamReport) {
         print()
         if sections {
             print(Console.table(sectionRows(report)))
@@ -88,6 +110,9 @@ struct Inspect: ConsoleCommand {
         if report.devices == nil { print("the stream carries no description of its devices") }
         if report.trailingByteCount > 0 {
             print("\(report.trailingByteCount) bytes follow the end of the stream")
+        }
+        if report.ignoredByteCount > 0 {
+            print("\(report.ignoredByteCount) bytes follow the \(report.packing) data")
         }
     }
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import RoostMigration
+import RoostSystem
 
 /// `roost stream`.
 struct Stream: AsyncParsableCommand {
@@ -19,7 +20,10 @@ struct StreamFile: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "The most memory the stream's guest may have, such as 8G (default: this machine's).",
+            """
+            The most memory the stream's guest may have, such as 8G (default: this machine's; none \
+            for inspect, which loads nothing).
+            """,
             valueName: "size"))
     var maximumMemory: ByteCount?
 
@@ -36,13 +40,39 @@ struct StreamFile: ParsableArguments {
             return try tool { line.show($0) }
         } catch {
             let name = file == "-" ? "standard input" : file
-            guard !error.description.contains(name) else { throw error }
+            // A failure to write has the name of what was to be written.
+            guard error.kind != .transfer, !error.description.contains(name) else { throw error }
             throw CommandFailure("\(name): \(error)")
         }
     }
 }
 
-/// A number of bytes on the command line: digits and an optional K, M, G or T.
+/// Where a command on a stored stream writes.
+struct StreamOutput: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "The file to write, a pipe, or - for the standard output.", valueName: "file"))
+    var output: String
+
+    @Flag(help: "Replace the file if there is one that is not empty.")
+    var force = false
+
+    /// Refuses a document where the bytes themselves go.
+    func check(json: Bool) throws {
+        guard !(json && (output == "-" || output == "/dev/stdout")) else {
+            throw ValidationError("--json and --output \(output) both want the standard output")
+        }
+    }
+
+    /// Prints what it came to, on standard error where the output may be what a pipe takes.
+    func summarize(_ text: String) {
+        let isDescriptor = output.hasPrefix("/dev/") || output.hasPrefix("/proc/")
+        let isFile = FileFacts(at: output, followsLinks: true)?.kind == .file
+        if isFile, !isDescriptor { print(text) } else { Console.note(text) }
+    }
+}
+
+/// A number of bytes on the command line: digits and an optional unit of powers of 1,024.
 struct ByteCount: ExpressibleByArgument {
     let bytes: UInt64
 
@@ -51,21 +81,10 @@ struct ByteCount: ExpressibleByArgument {
     }
 
     init?(argument: String) {
-        let units: [Character: UInt64] = ["K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40]
-        let unit = argument.last.flatMap { units[Character($0.uppercased())] }
-        let digits = unit == nil ? argument[...] : argument.dropLast()
-        guard let number = UInt64(digits) else { return nil }
-        let (product, overflow) = number.multipliedReportingOverflow(by: unit ?? 1)
-        guard !overflow else { return nil }
-        bytes = product
+        guard let bytes = ByteSize.bytes(argument) else { return nil }
+        self.bytes = bytes
     }
 
     /// The number in the largest unit that it is a whole number of.
-    var defaultValueDescription: String {
-        for (unit, shift) in [("T", 40), ("G", 30), ("M", 20), ("K", 10)] as [(String, UInt64)]
-        where bytes > 0 && bytes % (1 << shift) == 0 {
-            return "\(bytes >> shift)\(unit)"
-        }
-        return "\(bytes)"
-    }
+    var defaultValueDescription: String { ByteSize.text(bytes) }
 }

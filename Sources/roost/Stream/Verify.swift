@@ -25,16 +25,23 @@ struct Verify: ConsoleCommand {
                 path: input.file, maximumRAMByteCount: input.limit, observer)
         }
         guard !json else {
-            try Console.printJSON(report)
+            try Console.printJSON(report, as: "stream.report")
             return
         }
         let memory = report.memory
         let pages = memory.zero.pages + memory.plain.pages + memory.xbzrle.pages
+        let content =
+            report.blocks.isEmpty
+            ? "no memory, only the state of devices"
+            : "\(pages + memory.compressed.pages) page records in \(report.blocks.count) blocks"
         print(
             """
-            \(report.file): sound. \(Console.bytes(report.byteCount)), \
-            \(report.sections.count) sections, \(pages + memory.compressed.pages) page records \
-            in \(report.blocks.count) blocks
+            \(report.file): sound. \(Console.bytes(report.byteCount)), \(report.sections.count) \
+            sections, \(content)
             """)
+        let rest = UInt64(report.trailingByteCount) + report.ignoredByteCount
+        if rest > 0 {
+            Console.note("note: \(rest) bytes follow the stream in the file, and are no part of it")
+        }
     }
 }

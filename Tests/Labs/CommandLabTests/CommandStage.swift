@@ -102,7 +102,7 @@ struct CommandRuns: Sendable {
             success: Success("stream.report") { _ in [stream] },
             failure: ["/nothing/there.stream"]),
         "stream verify": CommandRuns(
-            success: Success("stream.verify") { _ in [stream] },
+            success: Success("stream.report") { _ in [stream] },
             failure: ["/nothing/there.stream"]),
     ]
 }

@@ -204,12 +204,12 @@ struct StreamLab {
             }
             let report = try StreamTools.verify(path: stream, maximumRAMByteCount: 1 << 30) { _ in }
             print("lab stream of a Linux guest: \(report.byteCount) bytes, \(report.memory)")
-            let (pages, named) = try StreamTools.extract(
+            let taken = try StreamTools.extract(
                 path: stream, block: "pc.ram", output: folder.file("block"),
                 maximumRAMByteCount: 1 << 30
             ) { _ in }
-            #expect(pages == named)
-            #expect(pages == memoryKiB / 4)
+            #expect(taken.pages == taken.pagesNamed)
+            #expect(taken.pages == UInt64(memoryKiB / 4))
             let extracted = try CommandLineTool.sha256(ofFile: folder.file("block"))
             #expect(try CommandLineTool.sha256(ofFile: folder.file("ram")) == extracted)
 
@@ -226,13 +226,13 @@ struct StreamLab {
             // Converted, it is smaller or as large, and the same memory.
             for encoding in [PageEncoding.plain, .xbzrle, .compressed(level: 1)] {
                 let converted = try StreamTools.convert(
-                    path: stream, output: folder.file("converted"), encoding: encoding,
-                    maximumRAMByteCount: 1 << 30
+                    path: stream, output: folder.file("converted"), mayReplace: true,
+                    encoding: encoding, maximumRAMByteCount: 1 << 30
                 ) { _ in }
                 print("lab stream of a Linux guest, \(encoding): \(converted.bytesWritten) bytes")
                 _ = try StreamTools.extract(
                     path: folder.file("converted"), block: "pc.ram",
-                    output: folder.file("block"), maximumRAMByteCount: 1 << 30
+                    output: folder.file("block"), mayReplace: true, maximumRAMByteCount: 1 << 30
                 ) { _ in }
                 #expect(try CommandLineTool.sha256(ofFile: folder.file("block")) == extracted)
             }
