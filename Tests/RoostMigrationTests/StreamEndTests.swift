@@ -34,7 +34,7 @@ import Testing
         let bytes = try StreamFixtures.bytes(Self.described)
         let path = try folder.file("volume", bytes)
         let size = 1 << 43
-        try #require(truncate(path, size) == 0)
+        try #require(unsafe truncate(path, size) == 0)
         var last: StreamProgress?
         let report = try StreamTools.verify(path: path, maximumRAMByteCount: 1 << 30) { last = $0 }
         #expect(report.byteCount == UInt64(bytes.count))
@@ -48,7 +48,7 @@ import Testing
         let bytes = try StreamFixtures.bytes(Self.undescribed)
         let path = try folder.file("volume", bytes)
         let size = 1 << 40
-        try #require(truncate(path, size) == 0)
+        try #require(unsafe truncate(path, size) == 0)
         let report = try StreamTools.verify(path: path, maximumRAMByteCount: 1 << 30) { _ in }
         #expect(report.byteCount == UInt64(bytes.count))
         #expect(report.trailingByteCount == size - bytes.count)
@@ -102,7 +102,7 @@ import Testing
     @Test func `devices alone in a volume`() throws {
         let folder = try TemporaryFolder()
         let path = try folder.file("volume", Self.devicesOnly)
-        try #require(truncate(path, 1 << 40) == 0)
+        try #require(unsafe truncate(path, 1 << 40) == 0)
         let report = try StreamTools.verify(path: path, maximumRAMByteCount: 1 << 30) { _ in }
         #expect(report.sections.count == 3)
         #expect(report.byteCount == UInt64(Self.devicesOnly.count))

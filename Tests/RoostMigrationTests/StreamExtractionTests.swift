@@ -1,5 +1,6 @@
 import Glibc
 import StreamSupport
+import SystemPackage
 import Testing
 
 @testable import RoostMigration

@@ -329,7 +329,8 @@ import Testing
         await #expect(processExitsWith: .success) {
             let folder = try TemporaryFolder()
             let path = try folder.file("secret", [1, 2, 3])
-            try #require(chmod(folder.path, 0o755) == 0 && chmod(path, 0o600) == 0)
+            try #require(unsafe chmod(folder.path, 0o755) == 0)
+            try #require(unsafe chmod(path, 0o600) == 0)
             try #require(seteuid(65_534) == 0)
             let error = migrationError { _ = try StreamTools.inspect(path: path) { _ in } }
             try #require(seteuid(0) == 0)

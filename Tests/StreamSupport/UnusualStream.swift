@@ -178,7 +178,7 @@ public struct UnusualStream: Sendable, CustomStringConvertible {
                 at: $0.map.configuration.upperBound)
         },
         UnusualStream(
-            "pages of 8 KiB", .refused(.unsupported, says: ["2^13"]),
+            "pages of 8 KiB", .refused(.unsupported, says: ["8192"]),
             qemu: .refused(["Received TARGET_PAGE_BITS is 13 but local is 12", "Invalid argument"])
         ) {
             $0.insert(
