@@ -1,6 +1,7 @@
 import ArgumentParser
 import RoostBlock
 import RoostHost
+import SystemPackage
 
 extension Disk {
     /// `roost disk connect`.
