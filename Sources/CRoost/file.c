@@ -3,11 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/loop.h>
 #include <linux/stat.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 int croost_direct_alignment(int descriptor, uint32_t *memory, uint32_t *offset) {
@@ -94,4 +97,50 @@ int croost_is_byte_locked(int descriptor, int64_t offset) {
         return -errno;
     }
     return lock.l_type != F_UNLCK;
+}
+
+int64_t croost_read_attribute(int descriptor, const char *name, void *value, size_t byte_count) {
+    ssize_t result = fgetxattr(descriptor, name, value, byte_count);
+    return result < 0 ? -errno : result;
+}
+
+int croost_write_attribute(
+    int descriptor, const char *name, const void *value, size_t byte_count) {
+    return fsetxattr(descriptor, name, value, byte_count, 0) < 0 ? -errno : 0;
+}
+
+int croost_birth_time(int descriptor, int64_t *nanoseconds) {
+    struct statx facts;
+    memset(&facts, 0, sizeof facts);
+    if (syscall(SYS_statx, descriptor, "", AT_EMPTY_PATH, STATX_BTIME, &facts) < 0) {
+        return -errno;
+    }
+    if ((facts.stx_mask & STATX_BTIME) == 0) {
+        return -EOPNOTSUPP;
+    }
+    *nanoseconds = (int64_t)facts.stx_btime.tv_sec * 1000000000 + facts.stx_btime.tv_nsec;
+    return 0;
+}
+
+int croost_file_system_number(int descriptor, uint64_t *number) {
+    struct statfs status;
+    if (fstatfs(descriptor, &status) < 0) {
+        return -errno;
+    }
+    memcpy(number, &status.f_fsid, sizeof *number);
+    return 0;
+}
+
+int croost_loop_backing(
+    int descriptor, uint64_t *device, uint64_t *inode, uint64_t *block_device, uint64_t *offset) {
+    struct loop_info64 facts;
+    memset(&facts, 0, sizeof facts);
+    if (ioctl(descriptor, LOOP_GET_STATUS64, &facts) < 0) {
+        return -errno;
+    }
+    *device = facts.lo_device;
+    *inode = facts.lo_inode;
+    *block_device = facts.lo_rdevice;
+    *offset = facts.lo_offset;
+    return 0;
 }

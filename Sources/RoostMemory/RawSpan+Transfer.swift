@@ -27,6 +27,35 @@ extension RawSpan {
     }
 }
 
+extension RawSpan {
+    /// Writes every byte to where a pipe, a device or a file stands.
+    ///
+    /// - Parameter descriptor: Where to; one that does not block is waited for.
+    /// - Throws: `Errno` of write(2); an interrupted call is repeated.
+    package func writeAll(to descriptor: FileDescriptor) throws(Errno) {
+        var written = 0
+        while written < byteCount {
+            let rest = extracting(written..<byteCount)
+            // SAFETY: write reads the span's own bytes.
+            let result = unsafe rest.withUnsafeBytes { bytes in
+                unsafe Glibc.write(descriptor.rawValue, bytes.baseAddress, bytes.count)
+            }
+            if result >= 0 {
+                written += result
+                continue
+            }
+            let failure = errno
+            if failure == EAGAIN {
+                var wait = pollfd(fd: descriptor.rawValue, events: Int16(POLLOUT), revents: 0)
+                // SAFETY: one entry of this function's own.
+                _ = unsafe poll(&wait, 1, -1)
+            } else if failure != EINTR {
+                throw Errno(rawValue: failure)
+            }
+        }
+    }
+}
+
 extension MutableRawSpan {
     /// Reads as many bytes as it has from a place in a file.
     ///

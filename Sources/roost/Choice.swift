@@ -18,6 +18,7 @@ enum Choice {
 extension GrantMode: ExpressibleByArgument {}
 extension GrantOverflow: ExpressibleByArgument {}
 extension GrantPolicy: ExpressibleByArgument {}
+extension ImageFormatChoice: ExpressibleByArgument {}
 extension MigrationDialect: ExpressibleByArgument {}
 extension ThrottleKind: ExpressibleByArgument {}
 extension TraceKind: ExpressibleByArgument {}

@@ -46,7 +46,12 @@ final class Plugin: Sendable {
         guard let name, !name.isEmpty else {
             throw BlockError(.request, "no disk is given: write nbdkit … disk=NAME")
         }
-        if name.hasPrefix("ram:") { _ = try DiskImage(name) }
+        if name.hasPrefix("ram:") {
+            _ = try DiskImage(name)
+        } else if !DiskName.isName(name) {
+            throw BlockError(
+                .request, "'\(name.prefix(80))' is no name of a disk: use \(DiskName.rule)")
+        }
     }
 
     /// Opens the disk.
@@ -153,8 +158,7 @@ final class PluginConnection: Sendable {
             throw BlockError(
                 .request, sector: offset / UInt64(sectorByteCount),
                 "\(count) bytes at byte \(offset) are no whole sectors of \(unit) bytes on the disk: "
-                    + "let the client keep to the block size it is told, or run nbdkit with "
-                    + "--filter=blocksize minblock=\(unit)")
+                    + "let the client keep to the block size that NBD tells it")
         }
     }
 }

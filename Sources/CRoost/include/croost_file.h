@@ -42,4 +42,27 @@ int croost_unlock_bytes(int descriptor, int64_t offset, int64_t byte_count);
 /// F_WRLCK): 1, 0 or a negated errno.
 int croost_is_byte_locked(int descriptor, int64_t offset);
 
+/// Reads an extended attribute of a file (fgetxattr(2)). Answers its length or a negated errno.
+int64_t croost_read_attribute(
+    int descriptor, const char *_Nonnull name, void *_Nonnull value, size_t byte_count);
+
+/// Writes an extended attribute of a file (fsetxattr(2)). Answers 0 or a negated errno.
+int croost_write_attribute(
+    int descriptor, const char *_Nonnull name, const void *_Nonnull value, size_t byte_count);
+
+/// When a file was made (statx(2), STATX_BTIME), in nanoseconds. Answers 0 or a negated errno:
+/// -EOPNOTSUPP where its file system does not tell.
+int croost_birth_time(int descriptor, int64_t *_Nonnull nanoseconds);
+
+/// The number of the file system that a file lies in (fstatfs(2), f_fsid): 0 where it has none.
+/// Answers 0 or a negated errno.
+int croost_file_system_number(int descriptor, uint64_t *_Nonnull number);
+
+/// What lies under a loop device (LOOP_GET_STATUS64): the device and inode of a file, or the number
+/// of a block device, and where in it the loop device begins. Answers 0 or a negated errno: -ENOTTY
+/// for what is no loop device.
+int croost_loop_backing(
+    int descriptor, uint64_t *_Nonnull device, uint64_t *_Nonnull inode,
+    uint64_t *_Nonnull block_device, uint64_t *_Nonnull offset);
+
 #endif

@@ -44,7 +44,7 @@ struct BackendSession<Domain: HypervisorDomain, Disk: BlockStorage> {
             for task in watches { task.cancel() }
         } catch {
             if error.kind != .lost, !domain.isLost {
-                log.error("device \(device): \(error.description)")
+                backend.log("device \(device): \(error.description)")
             }
         }
         await disconnect()
@@ -137,7 +137,7 @@ struct BackendSession<Domain: HypervisorDomain, Disk: BlockStorage> {
                 guard try await domain.store.writeState(state, of: own.path) else { break }
                 device.note(own: state, frontend: handshake.frontend)
             case .report(let sentence):
-                log.error("device \(device): \(sentence)")
+                backend.log("device \(device): \(sentence)")
                 device.note(failure: sentence)
                 await own.report(sentence, by: domain.id)
             case .remove: return false

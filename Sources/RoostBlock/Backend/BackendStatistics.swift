@@ -46,32 +46,8 @@ public struct BackendStatistics: Equatable, Sendable {
     public var grantsCopied: UInt64 = 0
     /// Segments whose grant was mapped for their request only.
     public var grantsMappedOnce: UInt64 = 0
-    /// How long requests took from the ring and back, by ``latencyBucketCount`` buckets.
-    public var latencies = [UInt64](repeating: 0, count: latencyBucketCount)
-
-    /// How many buckets of latencies there are.
-    public static let latencyBucketCount = 64
-
-    /// The shortest time that belongs to a bucket.
-    ///
-    /// Two buckets for each doubling, from 512 ns on; the first has all below, the last all above.
-    ///
-    /// - Parameter bucket: Its number, from 0.
-    /// - Returns: The time in nanoseconds.
-    public static func lowestLatency(of bucket: Int) -> UInt64 {
-        guard bucket > 0 else { return 0 }
-        let doubling = UInt64(bucket &- 1) / 2
-        let base = UInt64(512) << doubling
-        return (bucket &- 1) & 1 == 0 ? base : base &+ base / 2
-    }
-
-    /// The bucket that a time belongs to.
-    static func bucket(of nanoseconds: UInt64) -> Int {
-        guard nanoseconds >= 512 else { return 0 }
-        let doubling = 63 &- nanoseconds.leadingZeroBitCount
-        let isUpperHalf = nanoseconds >> UInt64(doubling &- 1) & 1 == 1
-        return min((doubling &- 9) &* 2 &+ (isUpperHalf ? 2 : 1), latencyBucketCount &- 1)
-    }
+    /// How long requests took from the ring and back, by the ranges of ``LatencyBuckets``.
+    public var latencies = [UInt64](repeating: 0, count: LatencyBuckets.count)
 }
 
 /// The counters of a queue: its thread writes them, any thread reads them, nobody waits.
@@ -88,7 +64,7 @@ final class BackendCounters: Sendable {
     }
 
     private static let firstLatency = 32
-    private let words = [96 of Atomic<UInt64>] { _ in Atomic(0) }
+    private let words = [1056 of Atomic<UInt64>] { _ in Atomic(0) }
 
     /// Adds to a counter; on the queue's thread only.
     func add(_ count: Int, to counter: Counter) {
@@ -103,7 +79,7 @@ final class BackendCounters: Sendable {
 
     /// Counts a request by the time it took; on the queue's thread only.
     func addLatency(_ nanoseconds: UInt64) {
-        add(1, at: Self.firstLatency &+ BackendStatistics.bucket(of: nanoseconds))
+        add(1, at: Self.firstLatency &+ LatencyBuckets.bucket(of: nanoseconds))
     }
 
     private func add(_ count: UInt64, at place: Int) {
@@ -140,7 +116,7 @@ final class BackendCounters: Sendable {
         result.grantOverflows = value(.grantOverflows)
         result.grantsCopied = value(.grantsCopied)
         result.grantsMappedOnce = value(.grantsMappedOnce)
-        for bucket in 0..<BackendStatistics.latencyBucketCount {
+        for bucket in 0..<LatencyBuckets.count {
             result.latencies[bucket] = words[Self.firstLatency &+ bucket].load(ordering: .relaxed)
         }
         return result

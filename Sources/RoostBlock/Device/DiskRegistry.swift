@@ -2,7 +2,7 @@ public import RoostHypervisor
 internal import SystemPackage
 
 /// Which domain serves which disk on an embedded hypervisor: the tool stack's own nodes,
-/// `/roost/disk/<name>` with the number of the backend's domain.
+/// `/roost/disk/<name>` with the number of the backend's domain, and `@` for each dot of the name.
 public struct DiskRegistry<Tools: Store>: Sendable {
     /// A connection to the store with all privileges.
     public let store: Tools
@@ -16,16 +16,15 @@ public struct DiskRegistry<Tools: Store>: Sendable {
 
     /// The node of a disk.
     ///
-    /// - Throws: `HypervisorError` of kind `malformed` when the name has other characters than
-    ///   letters, digits, `-` and `_`.
+    /// The store's names have no dot, and a disk's name has no `@`: the one stands for the other.
+    ///
+    /// - Throws: `HypervisorError` of kind `malformed` when it is no name of a disk.
     func node(_ name: String) throws(HypervisorError) -> StorePath {
-        guard !name.isEmpty, name.utf8.count <= 64, !name.contains("/"), !name.contains("@") else {
+        guard DiskName.isName(name) else {
             throw HypervisorError(
-                .malformed,
-                "'\(name.prefix(80))' is no name of a disk: write at most 64 letters, digits, - or _"
-            )
+                .malformed, "'\(name.prefix(80))' is no name of a disk: use \(DiskName.rule)")
         }
-        return try StorePath("/roost/disk/\(name)")
+        return try StorePath("/roost/disk/\(name.replacingDots)")
     }
 
     /// Enters a disk under its name.
@@ -60,6 +59,15 @@ public struct DiskRegistry<Tools: Store>: Sendable {
             guard try await store.readString(node, in: transaction) == "\(domain)" else { return }
             try await store.remove(node, in: transaction)
         }
+    }
+
+    /// The living domain that serves a disk, if one does.
+    ///
+    /// - Parameter name: The disk.
+    /// - Returns: The domain.
+    /// - Throws: `HypervisorError` as the store does.
+    public func server(of name: String) async throws(HypervisorError) -> DomainID? {
+        try await server(of: try node(name), in: nil)
     }
 
     /// The living domain that serves a disk, if one does.
@@ -107,4 +115,38 @@ public struct DiskRegistry<Tools: Store>: Sendable {
             try await store.remove(path, in: transaction)
         }
     }
+}
+
+/// What disks can be called.
+public enum DiskName {
+    /// The most bytes of a name.
+    public static let maximumByteCount = 64
+    /// What a name may be, as the end of a sentence.
+    public static let rule =
+        "letters, digits, - _ and ., the first a letter or digit, at most \(maximumByteCount)"
+
+    /// Whether a text can be a disk's name.
+    ///
+    /// - Parameter text: The text.
+    /// - Returns: Whether every command and the store can use it.
+    public static func isName(_ text: String) -> Bool {
+        guard let first = text.utf8.first, isLetterOrDigit(first),
+            text.utf8.count <= maximumByteCount
+        else { return false }
+        return text.utf8.allSatisfy { isLetterOrDigit($0) || "-_.".utf8.contains($0) }
+    }
+
+    private static func isLetterOrDigit(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"):
+            true
+        default: false
+        }
+    }
+}
+
+extension String {
+    /// The text with `@` for each dot.
+    fileprivate var replacingDots: String { String(map { $0 == "." ? "@" : $0 }) }
 }

@@ -16,9 +16,10 @@ extension BlockFrontend {
                 close(error)
                 throw error
             } catch {
-                options.logger.error("the disk is out of use: \(error)")
                 close(BlockError(.closed, "the disk was closed"))
                 if state.withLock({ $0.isClosing }) { return }
+                // Whoever cancels it knows.
+                if !Task.isCancelled { options.logger.error("the disk is out of use: \(error)") }
                 throw error
             }
             switch end {

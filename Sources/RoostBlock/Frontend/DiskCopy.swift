@@ -1,3 +1,4 @@
+internal import CRoost
 internal import Glibc
 internal import RoostMemory
 internal import Synchronization
@@ -15,55 +16,97 @@ public struct DiskCopy: Sendable {
         case fromDisk, toDisk
     }
 
+    /// What the file of a copy is.
+    public enum FileKind: Sendable {
+        /// A new file, or one to be read: what is zero of a disk is left out of it.
+        case file
+        /// A block device: what is zero of a disk is made so there.
+        case blockDevice
+        /// A pipe or a character device, which is written from its begin to its end.
+        case stream
+    }
+
     private let direction: Direction
     private let file: FileDescriptor
+    private let name: String
+    private let kind: FileKind
     /// How many bytes are copied.
     public let byteCount: UInt64
-    private let unit: UInt64
 
     /// Prepares a copy.
-    ///
-    /// A copy from the disk makes a new file sparse: what is zero is left out. A file that is copied to
-    /// the disk has to fit it.
     ///
     /// - Parameters:
     ///   - direction: Which way.
     ///   - file: The file, open to be written or read; it stays the caller's.
+    ///   - name: What the file is called in errors.
+    ///   - kind: What it is.
     ///   - geometry: The disk.
-    /// - Throws: `BlockError` of kind `image` when the file does not fit.
+    /// - Throws: `BlockError` of kind `image` when the one does not fit the other.
     public init(
-        _ direction: Direction, file: FileDescriptor, geometry: DiskGeometry
+        _ direction: Direction, file: FileDescriptor, named name: String = "the file",
+        kind: FileKind = .file, geometry: DiskGeometry
     ) throws(BlockError) {
         self.direction = direction
         self.file = file
-        unit = UInt64(geometry.logicalSectorByteCount)
+        self.name = name
+        self.kind = kind
         switch direction {
-        case .fromDisk:
-            byteCount = geometry.byteCount
-            guard ftruncate(file.rawValue, Int(geometry.byteCount)) == 0 else {
-                throw Self.failure("size the file", Errno(rawValue: errno))
-            }
+        case .fromDisk: byteCount = geometry.byteCount
         case .toDisk:
-            let size: Int64
-            do {
-                size = try file.seek(offset: 0, from: .end)
-            } catch {
-                throw Self.failure("size the file", error as? Errno)
-            }
-            byteCount = UInt64(size)
+            byteCount = try Self.length(of: file, name)
+            let unit = UInt64(geometry.logicalSectorByteCount)
             guard byteCount <= geometry.byteCount, byteCount % unit == 0 else {
                 throw BlockError(
                     .image,
-                    "the file has \(byteCount) bytes and the disk \(geometry.byteCount) in sectors of "
+                    "\(name) has \(byteCount) bytes and the disk \(geometry.byteCount) in sectors of "
                         + "\(unit): give a file of whole sectors that fits")
+            }
+        }
+        try makeRoom()
+    }
+
+    /// Sees to it that a copy of the disk fits.
+    private func makeRoom() throws(BlockError) {
+        guard direction == .fromDisk else { return }
+        switch kind {
+        case .stream: break
+        case .file:
+            guard ftruncate(file.rawValue, Int(byteCount)) == 0 else {
+                throw Self.failure("give \(name) its size", Errno(rawValue: errno))
+            }
+        case .blockDevice:
+            let room = try Self.length(of: file, name)
+            guard room >= byteCount else {
+                throw BlockError(
+                    .image,
+                    "\(name) has \(room) bytes and the disk \(byteCount): give a device that is "
+                        + "large enough")
             }
         }
     }
 
+    private static func length(
+        of file: FileDescriptor, _ name: String
+    ) throws(BlockError) -> UInt64 {
+        do {
+            return UInt64(try file.seek(offset: 0, from: .end))
+        } catch {
+            throw failure("find out the size of \(name)", error as? Errno)
+        }
+    }
+
     private static func failure(_ what: String, _ reason: Errno?) -> BlockError {
-        BlockError(
+        let advice =
+            switch reason {
+            case .noSpace?, .diskQuotaExceeded?: "free space, or copy elsewhere"
+            case .fileTooLarge?: "raise the limit of file sizes, or copy elsewhere"
+            case .brokenPipe?: "whoever was to read it has ended"
+            case .ioError?: "its storage fails; see dmesg"
+            default: "see to it"
+            }
+        return BlockError(
             .image, errno: reason,
-            "cannot \(what): \(reason.map { "\($0)" } ?? "unknown reason"); see to the file")
+            "cannot \(what): \(reason.map { "\($0)" } ?? "unknown reason"); \(advice)")
     }
 
     /// Copies everything, and makes it durable where it arrives.
@@ -77,24 +120,31 @@ public struct DiskCopy: Sendable {
     ) async throws(BlockError) {
         let next = CopyCursor(byteCount)
         let copy = self
-        let results = await withTaskGroup(of: Result<Void, BlockError>.self) { group in
-            for _ in 0..<Self.threadCount {
-                group.addTask {
-                    let outcome = await BlockError.onThread("disk-copy") { () throws(BlockError) in
-                        try copy.copyPieces(disk, next, progress)
+        let threadCount = kind == .stream ? 1 : Self.threadCount
+        let results = await withTaskCancellationHandler {
+            await withTaskGroup(of: Result<Void, BlockError>.self) { group in
+                for _ in 0..<threadCount {
+                    group.addTask {
+                        let outcome = await BlockError.onThread("disk-copy") {
+                            () throws(BlockError) in
+                            try copy.copyPieces(disk, next, progress)
+                        }
+                        if case .failure = outcome { next.stop() }
+                        return outcome
                     }
-                    if case .failure = outcome { next.stop() }
-                    return outcome
                 }
+                return await group.reduce(into: []) { $0.append($1) }
             }
-            return await group.reduce(into: []) { $0.append($1) }
+        } onCancel: {
+            next.stop()
         }
         for result in results { try result.get() }
+        guard next.isDone else { throw BlockError(.closed, "the copy was stopped before its end") }
         switch direction {
         case .toDisk: try await disk.flush()
         case .fromDisk:
-            guard fsync(file.rawValue) == 0 else {
-                throw Self.failure("make the copy durable", Errno(rawValue: errno))
+            guard kind == .stream || fsync(file.rawValue) == 0 else {
+                throw Self.failure("make \(name) durable", Errno(rawValue: errno))
             }
         }
     }
@@ -121,24 +171,39 @@ public struct DiskCopy: Sendable {
         }
     }
 
-    /// Writes what is not zero, page by page.
     private func write(_ buffer: BlockBuffer, _ piece: Range<UInt64>) throws(BlockError) {
-        let file = file
         try buffer.withBytes(0..<piece.count) { bytes throws(BlockError) in
-            var start = 0
-            while start < bytes.byteCount {
-                let end = min(start + pageByteCount, bytes.byteCount)
-                let page = bytes.extracting(start..<end)
-                if page.byteCount % 256 != 0 || !page.isZero {
-                    do throws(Errno) {
-                        try page.writeAll(to: file, at: Int64(piece.lowerBound) + Int64(start))
-                    } catch {
-                        throw Self.failure("write the copy at byte \(piece.lowerBound)", error)
-                    }
+            do throws(Errno) {
+                switch kind {
+                case .file: try writePages(bytes, at: Int64(piece.lowerBound))
+                case .blockDevice: try writeOrZero(bytes, at: Int64(piece.lowerBound))
+                case .stream: try bytes.writeAll(to: file)
                 }
-                start = end
+            } catch {
+                throw Self.failure("write \(name) at byte \(piece.lowerBound)", error)
             }
         }
+    }
+
+    /// Writes what is not zero, page by page.
+    private func writePages(_ bytes: RawSpan, at offset: Int64) throws(Errno) {
+        var start = 0
+        while start < bytes.byteCount {
+            let end = min(start + pageByteCount, bytes.byteCount)
+            let page = bytes.extracting(start..<end)
+            if page.byteCount % 256 != 0 || !page.isZero {
+                try page.writeAll(to: file, at: offset + Int64(start))
+            }
+            start = end
+        }
+    }
+
+    /// Writes a piece of a block device, or has the device zero it.
+    private func writeOrZero(_ bytes: RawSpan, at offset: Int64) throws(Errno) {
+        let isZero = bytes.byteCount % 256 == 0 && bytes.isZero
+        // The kernel zeroes what it punches out of a device; one that cannot refuses.
+        if isZero, croost_punch_hole(file.rawValue, offset, Int64(bytes.byteCount)) == 0 { return }
+        try bytes.writeAll(to: file, at: offset)
     }
 
     private func read(_ buffer: BlockBuffer, _ piece: Range<UInt64>) throws(BlockError) {
@@ -149,7 +214,7 @@ public struct DiskCopy: Sendable {
                     throw Errno.ioError
                 }
             } catch {
-                throw Self.failure("read the file at byte \(piece.lowerBound)", error)
+                throw Self.failure("read \(name) at byte \(piece.lowerBound)", error)
             }
         }
     }
@@ -174,6 +239,9 @@ final class CopyCursor: Sendable {
     ///
     /// - Returns: How much is.
     func finish(_ count: UInt64) -> UInt64 { done.add(count, ordering: .relaxed).newValue }
+
+    /// Whether every piece is.
+    var isDone: Bool { done.load(ordering: .relaxed) >= end }
 
     /// Gives out no more pieces.
     func stop() { next.store(end, ordering: .relaxed) }

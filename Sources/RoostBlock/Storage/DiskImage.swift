@@ -1,3 +1,5 @@
+internal import RoostSystem
+
 /// Where a disk's sectors are to be kept, as people write it.
 public enum DiskImage: Equatable, Sendable, CustomStringConvertible {
     /// A raw image file or a block device.
@@ -7,7 +9,8 @@ public enum DiskImage: Equatable, Sendable, CustomStringConvertible {
 
     /// Reads what people write: a path, or `ram:SIZE`.
     ///
-    /// A size is a number of bytes, or one with K, M, G or T behind it for powers of 1,024. A file
+    /// A size is a number of bytes, or one with K, M, G or T behind it for powers of 1,024, also as
+    /// KiB and so on. A file
     /// whose name begins with `ram:` is written `./ram:…`.
     ///
     /// - Parameter text: What was written.
@@ -27,34 +30,18 @@ public enum DiskImage: Equatable, Sendable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .file(let path): path
-        case .memory(let byteCount): "ram:" + Self.text(ofByteCount: byteCount)
+        case .memory(let byteCount): "ram:" + ByteSize.text(byteCount)
         }
     }
-
-    /// The units of a size, the largest first.
-    private static let units: [(letter: Character, shift: UInt64)] = [
-        ("T", 40), ("G", 30), ("M", 20), ("K", 10),
-    ]
 
     private static func byteCount(
         of size: Substring, in text: String
     ) throws(BlockError) -> UInt64 {
-        var digits = size
-        var shift: UInt64 = 0
-        if let unit = units.first(where: { size.last?.uppercased() == String($0.letter) }) {
-            digits = size.dropLast()
-            shift = unit.shift
-        }
-        guard let first = digits.utf8.first, first != UInt8(ascii: "+"),
-            let number = UInt64(digits)
-        else {
+        guard let byteCount = ByteSize.bytes(size) else {
             throw BlockError(
-                .image,
-                "'\(size)' in '\(text)' is no size: give a number with K, M, G or T behind it, "
-                    + "such as ram:1G")
+                .image, "'\(size)' in '\(text)' is no size: give \(ByteSize.forms)")
         }
-        let (byteCount, overflow) = number.multipliedReportingOverflow(by: 1 << shift)
-        guard !overflow, byteCount <= UInt64(Int64.max) else {
+        guard byteCount <= UInt64(Int64.max) else {
             throw BlockError(.image, "'\(size)' in '\(text)' is more than a disk can have")
         }
         guard byteCount > 0, byteCount % UInt64(sectorByteCount) == 0 else {
@@ -64,12 +51,5 @@ public enum DiskImage: Equatable, Sendable, CustomStringConvertible {
                     + "\(sectorByteCount) bytes")
         }
         return byteCount
-    }
-
-    private static func text(ofByteCount byteCount: UInt64) -> String {
-        for unit in units where byteCount.trailingZeroBitCount >= Int(unit.shift) && byteCount > 0 {
-            return "\(byteCount >> unit.shift)\(unit.letter)"
-        }
-        return "\(byteCount)"
     }
 }

@@ -30,14 +30,22 @@ public final class FileStorage: BlockStorage {
         public var caching: Caching
         /// Whether the image is locked, which only file systems without locks are a reason not to.
         public var isLocked: Bool
+        /// How its bytes are taken.
+        public var format: ImageFormatChoice
+        /// The folder in which it is kept that an image is raw, where the image cannot keep it
+        /// itself; `nil` where there is none.
+        public var stateFolder: String?
 
         /// Describes how an image is opened.
         public init(
-            isReadOnly: Bool = false, caching: Caching = .automatic, isLocked: Bool = true
+            isReadOnly: Bool = false, caching: Caching = .automatic, isLocked: Bool = true,
+            format: ImageFormatChoice = .automatic, stateFolder: String? = nil
         ) {
             self.isReadOnly = isReadOnly
             self.caching = caching
             self.isLocked = isLocked
+            self.format = format
+            self.stateFolder = stateFolder
         }
     }
 
@@ -47,31 +55,35 @@ public final class FileStorage: BlockStorage {
     public let geometry: DiskGeometry
     /// Whether the page cache is passed by.
     public let isDirect: Bool
+    /// What the image looked like when it was opened, other than sectors: `qcow2`, `LUKS` and so on.
+    public let look: String?
     internal let isBlockDevice: Bool
     internal let file: OwnedDescriptor
     private let isLocked: Bool
 
     /// Opens and locks an image, which exists.
     ///
+    /// One that looks like another format is refused, unless it was served as raw before: see
+    /// ``ImageFormatChoice``.
+    ///
     /// - Parameters:
     ///   - path: Where it is.
     ///   - options: How it is opened.
-    ///   - log: Told when the image is not read and written directly.
+    ///   - log: Told when the image is not read and written directly, and what it looks like.
     /// - Throws: `BlockError` of kind `image`.
     public init(path: String, options: Options = Options(), log: Logger) throws(BlockError) {
         let opened = try ImageFile.open(path, options, log)
-        if options.isLocked {
-            try ImageLock.take(
-                opened.descriptor.descriptor, of: path,
-                for: options.isReadOnly ? .reading : .writing)
-        }
         self.path = path
         geometry = opened.geometry
         isDirect = opened.isDirect
+        look = opened.look.title
         isBlockDevice = opened.isBlockDevice
         isLocked = options.isLocked
         file = opened.takeDescriptor()
     }
+
+    /// Which file or device the image is.
+    package var identity: ImageIdentity? { try? ImageIdentity(of: file.descriptor) }
 
     deinit {
         // Closing the file is not enough while a program that another thread starts has a copy of

@@ -10,16 +10,20 @@ internal struct ImageFile: ~Copyable {
     let geometry: DiskGeometry
     let isDirect: Bool
     let isBlockDevice: Bool
+    /// What it looked like when it was opened.
+    let look: ImageLook
 
     /// Gives the descriptor to who keeps the image open.
     consuming func takeDescriptor() -> OwnedDescriptor { descriptor }
 
-    /// Opens an image and finds out how it can be used.
+    /// Opens and locks an image, and then finds out how it can be used.
+    ///
+    /// An image that is refused is as it was.
     ///
     /// - Parameters:
     ///   - path: Where it is.
     ///   - options: How it is to be opened.
-    ///   - log: Told when it is not read and written directly.
+    ///   - log: Told when it is not read and written directly, and what it looks like.
     /// - Returns: The image.
     /// - Throws: `BlockError` of kind `image`.
     static func open(
@@ -27,11 +31,42 @@ internal struct ImageFile: ~Copyable {
     ) throws(BlockError) -> ImageFile {
         let descriptor = try open(path, isReadOnly: options.isReadOnly)
         let kind = try kind(of: descriptor.descriptor, path)
-        let geometry = try geometry(of: descriptor.descriptor, kind, path, options)
+        if options.isLocked {
+            try ImageLock.take(
+                descriptor.descriptor, of: path, for: options.isReadOnly ? .reading : .writing)
+        }
+        let facts: Facts
+        do throws(BlockError) {
+            facts = try examine(descriptor.descriptor, kind, path, options, log)
+        } catch {
+            if options.isLocked { ImageLock.release(descriptor.descriptor) }
+            throw error
+        }
+        return ImageFile(
+            descriptor: descriptor, geometry: facts.geometry, isDirect: facts.isDirect,
+            isBlockDevice: kind.isBlockDevice, look: facts.look)
+    }
+
+    /// What was found out about an image that can be used.
+    private struct Facts {
+        var geometry: DiskGeometry
+        var isDirect: Bool
+        var look: ImageLook
+    }
+
+    private static func examine(
+        _ file: FileDescriptor, _ kind: Kind, _ path: String, _ options: FileStorage.Options,
+        _ log: Logger
+    ) throws(BlockError) -> Facts {
+        let sizes = try sizes(of: file, kind, path)
+        // Before the size is judged: another format's image may have any.
+        let format = ImageFormatCheck(file, byteCount: sizes.byteCount, path, options)
+        try format.refuse()
+        var geometry = try geometry(sizes, kind, path, options)
         var isDirect = false
         if options.caching != .buffered {
             do throws(BlockError) {
-                try makeDirect(descriptor.descriptor, geometry, path)
+                try makeDirect(file, geometry, path)
                 isDirect = true
             } catch {
                 if options.caching == .direct { throw error }
@@ -39,10 +74,10 @@ internal struct ImageFile: ~Copyable {
             }
         }
         // A read or write through io_uring that has to wait fails on a nonblocking file.
-        if !isDirect { _ = setFlags(0, of: descriptor.descriptor) }
-        return ImageFile(
-            descriptor: descriptor, geometry: geometry, isDirect: isDirect,
-            isBlockDevice: kind.isBlockDevice)
+        if !isDirect { _ = setFlags(0, of: file) }
+        geometry.canDiscard = !options.isReadOnly && canDiscard(file, kind)
+        format.keep(log)
+        return Facts(geometry: geometry, isDirect: isDirect, look: format.look)
     }
 
     private static func open(
@@ -56,21 +91,8 @@ internal struct ImageFile: ~Copyable {
         if result >= 0 { return OwnedDescriptor(FileDescriptor(rawValue: result)) }
         throw BlockError(
             .image, errno: reason,
-            "cannot open the image \(path)\(isReadOnly ? "" : " for writing"): \(reason)"
-                + advice(on: reason, path: path, isReadOnly: isReadOnly))
-    }
-
-    private static func advice(on reason: Errno, path: String, isReadOnly: Bool) -> String {
-        switch reason {
-        case .noSuchFileOrDirectory: "; make it with truncate -s 1G \(path), or correct the path"
-        case .isDirectory: "; give a raw image or a block device"
-        case .noSuchAddressOrDevice: "; give a raw image or a block device"
-        case .permissionDenied, .notPermitted, .readOnlyFileSystem:
-            isReadOnly
-                ? "; give yourself the right to read it"
-                : "; give yourself the right to write it, or serve with --read-only"
-        default: ""
-        }
+            "cannot open the image \(path)\(isReadOnly ? "" : " for writing"): "
+                + ImageAdvice.reason(reason, path: path, isReadOnly: isReadOnly))
     }
 
     /// What the system says a file is.
@@ -94,49 +116,64 @@ internal struct ImageFile: ~Copyable {
         case S_IFBLK: return Kind(isBlockDevice: true, byteCount: 0)
         default:
             throw BlockError(
-                .image, "cannot use \(path) as an image: it is neither a file nor a block device")
+                .image,
+                "cannot use \(path) as an image: it is "
+                    + "\(FileFacts(of: descriptor)?.kind ?? .other); give a raw "
+                    + "image or a block device")
         }
     }
 
-    private static func geometry(
-        of descriptor: FileDescriptor, _ kind: Kind, _ path: String, _ options: FileStorage.Options
-    ) throws(BlockError) -> DiskGeometry {
-        var byteCount = kind.byteCount
+    /// How large an image and its sectors are, in bytes.
+    private struct Sizes {
+        var byteCount: UInt64
         var logical: UInt32 = UInt32(sectorByteCount)
         var physical: UInt32 = 4096
-        if kind.isBlockDevice {
-            let result = unsafe croost_block_device_sizes(
-                descriptor.rawValue, &byteCount, &logical, &physical)
-            guard result == 0 else {
-                let reason = Errno(rawValue: -result)
-                throw BlockError(
-                    .image, errno: reason, "cannot ask the device \(path) for its size: \(reason)")
-            }
-            guard logical == 512 || logical == 4096 else {
-                throw BlockError(
-                    .image,
-                    "cannot serve \(path): its sectors have \(logical) bytes, and a disk's have 512 "
-                        + "or 4096")
-            }
-        }
-        let unit = UInt64(logical)
-        guard byteCount > 0 else {
+    }
+
+    private static func sizes(
+        of descriptor: FileDescriptor, _ kind: Kind, _ path: String
+    ) throws(BlockError) -> Sizes {
+        var sizes = Sizes(byteCount: kind.byteCount)
+        guard kind.isBlockDevice else { return sizes }
+        // SAFETY: three local numbers to be filled in.
+        let result = unsafe croost_block_device_sizes(
+            descriptor.rawValue, &sizes.byteCount, &sizes.logical, &sizes.physical)
+        guard result == 0 else {
+            let reason = Errno(rawValue: -result)
             throw BlockError(
-                .image, "cannot serve \(path): it is empty; give it a size: truncate -s 1G \(path)")
+                .image, errno: reason, "cannot ask the device \(path) for its size: \(reason)")
         }
-        guard byteCount % unit == 0 else {
-            let whole = (byteCount / unit + 1) * unit
+        return sizes
+    }
+
+    private static func geometry(
+        _ sizes: Sizes, _ kind: Kind, _ path: String, _ options: FileStorage.Options
+    ) throws(BlockError) -> DiskGeometry {
+        let unit = UInt64(sizes.logical)
+        guard unit == 512 || unit == 4096 else {
             throw BlockError(
                 .image,
-                "cannot serve \(path): its \(byteCount) bytes are no whole sectors of \(unit); give "
-                    + "it a size that is: truncate -s \(whole) \(path)")
+                "cannot serve \(path): its sectors have \(unit) bytes, and a disk's have 512 or 4096"
+            )
         }
-        let canDiscard = !options.isReadOnly && canDiscard(descriptor, kind)
+        guard sizes.byteCount > 0 else {
+            throw BlockError(
+                .image,
+                "cannot serve \(path): it is empty; "
+                    + ImageAdvice.onEmpty(path, isBlockDevice: kind.isBlockDevice))
+        }
+        guard sizes.byteCount % unit == 0 else {
+            throw BlockError(
+                .image,
+                "cannot serve \(path): its \(sizes.byteCount) bytes are no whole sectors of \(unit); "
+                    + ImageAdvice.onOddSize(
+                        path, sizes.byteCount, unit, isBlockDevice: kind.isBlockDevice))
+        }
         return DiskGeometry(
-            sectorCount: byteCount / UInt64(sectorByteCount),
-            logicalSectorByteCount: Int(logical),
-            physicalSectorByteCount: Int(max(physical, logical)), isReadOnly: options.isReadOnly,
-            canFlush: true, canDiscard: canDiscard)
+            sectorCount: sizes.byteCount / UInt64(sectorByteCount),
+            logicalSectorByteCount: Int(unit),
+            physicalSectorByteCount: Int(max(sizes.physical, sizes.logical)),
+            isReadOnly: options.isReadOnly, canFlush: true, canDiscard: false)
     }
 
     /// Whether holes can be punched, tried behind the end of a file, where nothing is.

@@ -1,7 +1,7 @@
 internal import CRoost
 internal import Glibc
 internal import RoostSystem
-internal import SystemPackage
+package import SystemPackage
 
 /// The lock on an image that is served (BLK-20): QEMU's own, so that QEMU, qemu-img and Roost
 /// refuse each other.
@@ -15,7 +15,7 @@ internal import SystemPackage
 /// Who comes locks its own bytes first and then looks whether somebody holds byte 200 + p for a
 /// permission it uses, or byte 100 + p for one it does not share. When two come at once, one or both
 /// give up. The lock ends when the open file does, in whichever processes it is open.
-internal enum ImageLock {
+package enum ImageLock {
     /// RAW_LOCK_PERM_BASE.
     static let usedBase: Int64 = 100
     /// RAW_LOCK_SHARED_BASE.
@@ -32,7 +32,7 @@ internal enum ImageLock {
     }
 
     /// What an image is opened for.
-    enum Access {
+    package enum Access: Sendable {
         case reading, writing
 
         /// What this user of the image does.
@@ -65,10 +65,13 @@ internal enum ImageLock {
     ///   - descriptor: The image's file.
     ///   - path: What the image is called in errors.
     ///   - access: What it is opened for.
+    ///   - alternative: What can be done where somebody reads it and lets nobody write, besides
+    ///     stopping them.
     /// - Throws: `BlockError` of kind `image`, which names the holder where it can be found;
     ///   nothing is locked then.
-    static func take(
-        _ descriptor: FileDescriptor, of path: String, for access: Access
+    package static func take(
+        _ descriptor: FileDescriptor, of path: String, for access: Access,
+        alternative: String = "serve with --read-only"
     ) throws(BlockError) {
         let conflict: Conflict?
         do throws(Errno) {
@@ -83,7 +86,7 @@ internal enum ImageLock {
         throw BlockError(
             .image, errno: .resourceTemporarilyUnavailable,
             "cannot lock \(path): \(holder?.description ?? "another process") "
-                + refusal(conflict, for: access))
+                + refusal(conflict, for: access, alternative))
     }
 
     /// Takes the locks and looks for those of others.
@@ -139,19 +142,21 @@ internal enum ImageLock {
     }
 
     /// Gives every lock of this open file up.
-    static func release(_ descriptor: FileDescriptor) {
+    package static func release(_ descriptor: FileDescriptor) {
         let end = unsharedBase + 100
         // It fails only where no lock could be taken.
         _ = croost_unlock_bytes(descriptor.rawValue, usedBase, end - usedBase)
     }
 
     /// What the holder does, and what can be done about it.
-    private static func refusal(_ conflict: Conflict, for access: Access) -> String {
+    private static func refusal(
+        _ conflict: Conflict, for access: Access, _ alternative: String
+    ) -> String {
         switch (conflict.isUse, conflict.permission) {
         case (true, .resize): "may change its size; stop it"
         case (true, _): "uses it for writing; stop it"
         case (false, .write) where access == .writing:
-            "reads it and lets nobody write; stop it, or serve with --read-only"
+            "reads it and lets nobody write; stop it, or \(alternative)"
         case (false, _): "wants it for itself; stop it"
         }
     }

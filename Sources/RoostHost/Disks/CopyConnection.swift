@@ -8,43 +8,53 @@ internal import SystemPackage
 final class CopyConnection: DiskConnectionEngine {
     private let options: DiskConnectionOptions
     private let direction: DiskCopy.Direction
-    private let file: OwnedDescriptor
+    private let file: CopyFile
+    private let stateFolder: String?
     private let attachment: EmbeddedAttachment
     private let frontend: BlockFrontend<EmbeddedDomain>
+    private let presence: DiskPresence
     private let progress: DiskConnection.Progress
 
+    /// Looks at the file and locks it; nothing of it is changed before ``run()`` has connected.
+    ///
+    /// - Parameters:
+    ///   - options: What is asked for.
+    ///   - direction: Which way.
+    ///   - path: The file.
+    ///   - presence: Where the disk was found.
+    ///   - server: What its process says of it, where it answers.
+    ///   - location: Where the hypervisor is.
+    ///   - logger: Where to tell what happens.
+    ///   - progress: Told how far the copy is.
+    /// - Throws: `HostError` or `BlockError`.
     init(
         _ options: DiskConnectionOptions, _ direction: DiskCopy.Direction, file path: String,
+        of presence: DiskPresence, servedAs server: DiskSnapshot?,
         at location: HypervisorLocation, logger: Logger,
         progress: @escaping DiskConnection.Progress
     ) throws {
         self.options = options
         self.direction = direction
+        self.presence = presence
         self.progress = progress
-        file = try Self.open(path, direction)
+        stateFolder = StateDirectory.path(environment: presence.environment)
+        let image = server?.imageIdentity.map(ImageIdentity.init(names:))
+        switch direction {
+        case .fromDisk:
+            file = try CopyFile.target(
+                path, of: options.disk, image: image, mayReplace: options.mayReplace)
+        case .toDisk:
+            file = try CopyFile.source(path, for: options.disk, image: image)
+            guard options.format == .automatic, let source = file.descriptor else { break }
+            try CopyFormat.refuse(
+                source, byteCount: try CopyFile.length(of: source, path), path,
+                stateFolder: stateFolder)
+        }
         let attachment = EmbeddedAttachment(
             options.disk, at: location, guest: "copy", program: try DiskEngines.program())
         self.attachment = attachment
         frontend = try BlockFrontend(FrontendOptions(options, logger)) {
             try await attachment.attach()
-        }
-    }
-
-    private static func open(
-        _ path: String, _ direction: DiskCopy.Direction
-    ) throws(HostError) -> OwnedDescriptor {
-        do {
-            let file = try FileDescriptor.open(
-                FilePath(path), direction == .fromDisk ? .readWrite : .readOnly,
-                options: direction == .fromDisk
-                    ? [.create, .truncate, .closeOnExec] : .closeOnExec,
-                permissions: [.ownerReadWrite, .groupRead, .otherRead])
-            return OwnedDescriptor(file)
-        } catch {
-            throw HostError(
-                .disk, path: path, errno: error as? Errno,
-                "cannot open \(path): \(error); give a file that this user may "
-                    + (direction == .fromDisk ? "write" : "read"))
         }
     }
 
@@ -59,21 +69,73 @@ final class CopyConnection: DiskConnectionEngine {
             group.addTask { [self] in
                 defer { frontend.close() }
                 let geometry = try await frontend.waitUntilConnected()
-                let copy = try DiskCopy(direction, file: file.descriptor, geometry: geometry)
-                try await copy.run(frontend, progress: progress)
+                let byteCount = try await copy(geometry)
                 return DiskTransfer(
-                    byteCount: copy.byteCount, seconds: begin.duration(to: .now) / .seconds(1))
+                    byteCount: byteCount, seconds: begin.duration(to: .now) / .seconds(1))
+            }
+            if !options.waits {
+                group.addTask { [presence] in
+                    try await presence.watch { frontend.geometry == nil }
+                    return nil
+                }
             }
             var transfer: DiskTransfer?
             do {
-                while let ended = try await group.next() { transfer = ended ?? transfer }
+                while let ended = try await group.next() {
+                    transfer = ended ?? transfer
+                    if transfer != nil { group.cancelAll() }
+                }
             } catch {
                 frontend.close()
+                // Once a copy is whole, how its helpers end says nothing about it.
+                if let transfer { return transfer }
+                guard !Task.isCancelled else { throw CancellationError() }
                 throw error
             }
             guard let transfer else { throw CancellationError() }
             return transfer
         }
+    }
+
+    /// Copies once the disk is connected.
+    ///
+    /// - Returns: How many bytes.
+    private func copy(_ geometry: DiskGeometry) async throws -> UInt64 {
+        if direction == .fromDisk, file.kind != .blockDevice {
+            return try await copyToFile(geometry)
+        }
+        guard let held = file.descriptor else { throw CancellationError() }
+        let copy = try DiskCopy(
+            direction, file: held, named: file.path, kind: file.kind, geometry: geometry)
+        try await copy.run(frontend, progress: progress)
+        if direction == .fromDisk { keepRaw(held, copy.byteCount) }
+        return copy.byteCount
+    }
+
+    /// Copies into a new file, which has its name only once it is whole, or into a stream.
+    private func copyToFile(_ geometry: DiskGeometry) async throws -> UInt64 {
+        do {
+            let output = try OutputFile(
+                path: file.path, mayReplace: options.mayReplace,
+                permissions: [.ownerReadWrite, .groupRead, .otherRead])
+            if !output.isStream {
+                // Its name is nobody's, so that a file system without locks is all that can refuse.
+                _ = try? ImageLock.take(output.descriptor, of: file.path, for: .writing)
+            }
+            let copy = try DiskCopy(
+                direction, file: output.descriptor, named: file.path,
+                kind: output.isStream ? .stream : .file, geometry: geometry)
+            try await copy.run(frontend, progress: progress)
+            if !output.isStream { keepRaw(output.descriptor, copy.byteCount) }
+            try output.commit()
+            return copy.byteCount
+        } catch let error as SystemError {
+            throw HostError(.disk, path: file.path, errno: error.errno, error.description)
+        }
+    }
+
+    private func keepRaw(_ copy: FileDescriptor, _ byteCount: UInt64) {
+        CopyFormat.keepRaw(copy, byteCount: byteCount, file.path, stateFolder: stateFolder)
     }
 
     func snapshot() async throws -> DiskConnectionSnapshot {

@@ -26,6 +26,12 @@ public struct DiskConnectionOptions: Equatable, Sendable {
     public var ringPageOrder = 0
     /// The most segments of a request.
     public var segmentLimit = 32
+    /// Whether to wait for somebody to serve the disk; else it is an error that nobody does.
+    public var waits = false
+    /// Whether a copy may take the place of a file that is not empty.
+    public var mayReplace = false
+    /// How the bytes of a file that is copied to the disk are taken.
+    public var format = ImageFormatChoice.automatic
 
     /// Asks for a connection as usual.
     ///

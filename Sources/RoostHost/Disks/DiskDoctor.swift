@@ -20,6 +20,7 @@ public enum DiskDoctor {
             where !devices.contains(where: { $0.matches(device, of: snapshot) }) {
                 findings += DeviceSpeed(device, snapshot, nodes: nil).findings()
             }
+            findings += imageFindings(snapshot)
             if isReadable, devices.isEmpty, snapshot.devices.isEmpty {
                 findings.append(
                     DiskFinding(
@@ -33,6 +34,28 @@ public enum DiskDoctor {
         return [.fault, .warning, .note].flatMap { severity in
             findings.filter { $0.severity == severity }
         }
+    }
+
+    /// What the image looks like, other than a disk's sectors.
+    private static func imageFindings(_ disk: DiskSnapshot) -> [DiskFinding] {
+        guard let look = disk.imageLook else { return [] }
+        guard look != "LUKS" else {
+            return [
+                DiskFinding(
+                    .note, .encrypted,
+                    "the image \(quoted(disk.image)) of \(disk.name) has a LUKS header: its guest is "
+                        + "served the encrypted sectors, and unlocks them itself")
+            ]
+        }
+        return [
+            DiskFinding(
+                .warning, .foreignFormat,
+                "the image \(quoted(disk.image)) of \(disk.name) looks like a \(quoted(look)) image "
+                    + "and is served as raw sectors: a guest sees the file's own data for its disk; "
+                    + "if it is such an image, stop roost disk serve before anything is written and "
+                    + "serve it without --format raw, which says how; if a guest wrote that, all is "
+                    + "well")
+        ]
     }
 
     private static func processFindings(_ examination: DiskExamination) -> [DiskFinding] {

@@ -21,15 +21,18 @@ public enum DiskEngines {
         switch options.image {
         case .memory(let byteCount):
             let storage = try MemoryStorage(byteCount: byteCount, isReadOnly: options.isReadOnly)
-            return ServedDisk(storage, options, at: location, logger: logger)
+            return ServedDisk(storage, ServedImage(), options, at: location, logger: logger)
         case .file(let path):
             let storage = try FileStorage(
                 path: path,
                 options: FileStorage.Options(
                     isReadOnly: options.isReadOnly,
-                    caching: options.isBuffered ? .buffered : .automatic),
+                    caching: options.isBuffered ? .buffered : .automatic,
+                    format: options.format,
+                    stateFolder: StateDirectory.path(environment: environment)),
                 log: logger)
-            return ServedDisk(storage, options, at: location, logger: logger)
+            let facts = ServedImage(identity: storage.identity?.names, look: storage.look)
+            return ServedDisk(storage, facts, options, at: location, logger: logger)
         }
     }
 
@@ -40,22 +43,27 @@ public enum DiskEngines {
     ///   - environment: Where the hypervisor is.
     ///   - logger: Where to tell what happens.
     ///   - progress: Told how far a copy is.
-    /// - Returns: The frontend, which connects once it runs.
+    /// - Returns: The frontend, which connects once it runs; somebody serves the disk then.
     /// - Throws: `HostError`, `BlockError` or `HypervisorError`.
     public static func connection(
         _ options: DiskConnectionOptions, environment: [String: String], logger: Logger,
         progress: @escaping DiskConnection.Progress
     ) async throws -> any DiskConnectionEngine {
         let location = try HypervisorLocation.standard(environment: environment)
+        let presence = try DiskPresence(options.disk, environment: environment)
+        let server = try await presence.waitForServer(waits: options.waits, logger: logger)
+        func copy(_ direction: DiskCopy.Direction, _ file: String) throws -> CopyConnection {
+            try CopyConnection(
+                options, direction, file: file, of: presence, servedAs: server, at: location,
+                logger: logger, progress: progress)
+        }
         switch options.consumer {
         case .nbdkit(let socket):
             return try NBDKitConnection(options, socket: socket, at: location)
         case .copyTo(let file):
-            return try CopyConnection(
-                options, .fromDisk, file: file, at: location, logger: logger, progress: progress)
+            return try copy(.fromDisk, file)
         case .copyFrom(let file):
-            return try CopyConnection(
-                options, .toDisk, file: file, at: location, logger: logger, progress: progress)
+            return try copy(.toDisk, file)
         }
     }
 

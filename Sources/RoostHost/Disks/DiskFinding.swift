@@ -24,6 +24,7 @@ public struct DiskFinding: Codable, Equatable, Sendable {
     /// Which rule found it; the raw value is what scripts look for.
     public enum Rule: String, Codable, CaseIterable, Sendable {
         // The processes.
+        case foreignFormat, encrypted
         case hypervisorAbsent, hypervisorFailed, notServed, processDead, processHung
         case processFailed, processAlone, noDevice
         // The nodes.

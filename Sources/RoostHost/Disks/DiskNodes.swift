@@ -83,6 +83,9 @@ public struct DiskNodes: Sendable {
             device = DeviceNodes(backendPath: String(decoding: path, as: UTF8.self))
         } catch {
             guard error.errno == .noSuchFileOrDirectory else { throw error }
+            guard try await store.exists(try StorePath("/local/domain/\(frontend)")) else {
+                throw try await absence(of: frontend, "cannot detach \(deviceName)", store)
+            }
             throw HostError(
                 .absent, path: folder,
                 "domain \(frontend) has no device \(deviceName) (\(folder)): see roost disk list")
@@ -103,6 +106,27 @@ public struct DiskNodes: Sendable {
         return device
     }
 
+    /// What the guest's kernel calls a device.
+    ///
+    /// - Parameter number: The device's number.
+    /// - Returns: `xvda` and so on, or the number where it is none of a disk.
+    public static func deviceName(_ number: UInt32) -> String {
+        BlockDeviceNumber(rawValue: number)?.name ?? "\(number)"
+    }
+
+    /// That there is no domain of a number, and which there are.
+    private static func absence(
+        of domain: UInt16, _ what: String, _ store: some Store
+    ) async throws -> HostError {
+        let listing = try await DomainListing.read(from: store)
+        return HostError(
+            .absent,
+            "\(what): there is no domain \(domain); "
+                + (listing.domains.isEmpty
+                    ? "no domain lives; start the guest first"
+                    : "those that live are \(listing.sentence) (roost disk list --domains)"))
+    }
+
     /// Writes the nodes of both ends at once.
     ///
     /// - Parameter store: The store, as somebody privileged sees it.
@@ -111,10 +135,8 @@ public struct DiskNodes: Sendable {
     public func attach(to store: some Store) async throws {
         for domain in [device.frontend, device.backend] {
             guard try await store.exists(try StorePath("/local/domain/\(domain)")) else {
-                throw HostError(
-                    .absent,
-                    "cannot attach \(disk) as \(deviceName): there is no domain \(domain); start "
-                        + "it first, and name it by its number")
+                throw try await Self.absence(
+                    of: domain, "cannot attach \(disk) as \(deviceName)", store)
             }
         }
         let taken = try await store.transaction {

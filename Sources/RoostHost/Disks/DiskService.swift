@@ -19,6 +19,8 @@ public struct DiskServiceOptions: Equatable, Sendable {
     public var overflow = GrantOverflow.mapOnce
     /// The most queues offered; `nil` for one a processor.
     public var queueLimit: Int?
+    /// How the file's bytes are taken.
+    public var format = ImageFormatChoice.automatic
     /// Whether the file goes through the page cache instead of direct I/O.
     public var isBuffered = false
 

@@ -4,6 +4,11 @@ public struct DiskSnapshot: Codable, Equatable, Sendable {
     public var name: String
     /// The image's path, or `ram:` and its size.
     public var image: String
+    /// What the image's file or device is known by on this host, whatever its path; `nil` for memory.
+    public var imageIdentity: [String]?
+    /// What the image looked like when it was opened, other than a disk's sectors: `qcow2`, `LUKS` and
+    /// so on.
+    public var imageLook: String?
     /// Its size in bytes.
     public var byteCount: UInt64
     /// The bytes that a request's place and length are multiples of.

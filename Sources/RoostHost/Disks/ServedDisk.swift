@@ -5,6 +5,14 @@ internal import RoostHypervisor
 internal import RoostSystem
 internal import Synchronization
 
+/// What the disk's image is, besides its sectors.
+struct ServedImage: Sendable {
+    /// What its file or device is known by.
+    var identity: [String]?
+    /// What it looked like when it was opened.
+    var look: String?
+}
+
 /// A disk that this process serves on the embedded hypervisor, and serves again when that was gone.
 final class ServedDisk<Storage: BlockStorage>: DiskEngine {
     private struct State {
@@ -12,16 +20,18 @@ final class ServedDisk<Storage: BlockStorage>: DiskEngine {
     }
 
     private let storage: Storage
+    private let image: ServedImage
     private let options: DiskServiceOptions
     private let location: HypervisorLocation
     private let logger: Logger
     private let state = Mutex(State())
 
     init(
-        _ storage: Storage, _ options: DiskServiceOptions, at location: HypervisorLocation,
-        logger: Logger
+        _ storage: Storage, _ image: ServedImage, _ options: DiskServiceOptions,
+        at location: HypervisorLocation, logger: Logger
     ) {
         self.storage = storage
+        self.image = image
         self.options = options
         self.location = location
         self.logger = logger
@@ -31,6 +41,16 @@ final class ServedDisk<Storage: BlockStorage>: DiskEngine {
 
     func run() async throws {
         let program = try DiskEngines.program()
+        // What the storage is doing cannot be taken back, and it may still write guests' pages.
+        let hold = StopHolds.hold { [self] in
+            let backend = state.withLock { $0.backend }
+            let count = backend?.snapshot().reduce(0) { sum, device in
+                device.queues.reduce(sum) { $0 + $1.inFlight }
+            }
+            guard let count, count > 0 else { return nil }
+            return "\(count) requests under way in the storage of disk \(options.name)"
+        }
+        defer { withExtendedLifetime(hold) {} }
         while !Task.isCancelled {
             do throws(HypervisorError) {
                 let domain = try await HypervisorLauncher.connect(
@@ -58,9 +78,20 @@ final class ServedDisk<Storage: BlockStorage>: DiskEngine {
         let registry = DiskRegistry(domain.store)
         try await registry.register(options.name, servedBy: domain.id)
         state.withLock { $0.backend = backend }
-        try await backend.run()
-        // In a task of its own, since this one is cancelled.
         let name = options.name
+        let outcome = await withTaskCancellationHandler {
+            () async -> Result<Void, HypervisorError> in
+            do throws(HypervisorError) {
+                return .success(try await backend.run())
+            } catch {
+                return .failure(error)
+            }
+        } onCancel: {
+            // First of all, so that no guest that is asked to close comes back at once.
+            Task { try? await registry.unregister(name, servedBy: domain.id) }
+        }
+        try outcome.get()
+        // In a task of its own, since this one is cancelled.
         await Task { try? await registry.unregister(name, servedBy: domain.id) }.value
     }
 
@@ -80,7 +111,7 @@ final class ServedDisk<Storage: BlockStorage>: DiskEngine {
         var time = timespec()
         // SAFETY: a local value to be filled in.
         _ = unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-        return DiskSnapshot(
+        var snapshot = DiskSnapshot(
             name: options.name, image: "\(options.image)", byteCount: geometry.byteCount,
             logicalSectorByteCount: geometry.logicalSectorByteCount,
             isReadOnly: geometry.isReadOnly, processID: ThisProcess.processID,
@@ -89,6 +120,9 @@ final class ServedDisk<Storage: BlockStorage>: DiskEngine {
             isHypervisorConnected: backend.map { !$0.domain.isLost } ?? false,
             nanoseconds: UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec),
             devices: backend?.snapshot().map(DeviceSnapshot.init) ?? [])
+        snapshot.imageIdentity = image.identity
+        snapshot.imageLook = image.look
+        return snapshot
     }
 }
 
@@ -146,6 +180,6 @@ extension QueueSnapshot {
         grantsCopied = queue.grantsCopied
         grantsMappedOnce = queue.grantsMappedOnce
         latency = LatencyHistogram(
-            counts: queue.latencies, lowestLatency: BackendStatistics.lowestLatency)
+            counts: queue.latencies, lowestLatency: LatencyBuckets.lowest)
     }
 }

@@ -6,7 +6,14 @@ extension Disk {
     struct Attach: AsyncParsableCommand, ConsoleCommand {
         static let configuration = CommandConfiguration(
             abstract: "Give a domain a device of a disk: write its nodes into the store.",
-            discussion: "Example: roost disk attach web1 --domain 3 --device xvdb")
+            discussion: """
+                Example: roost disk attach web1 --domain 3 --device xvdb
+
+                On Xen's hosts it does what xl block-attach does. On the embedded hypervisor a guest is \
+                a program with a frontend of its own (the library RoostBlock), whose disks are \
+                attached so; roost disk connect attaches its disk by itself. Domains and their \
+                numbers: roost disk list --domains
+                """)
 
         @Argument(help: "The disk's name.")
         var name: String
@@ -21,6 +28,9 @@ extension Disk {
                 "The domain that serves the disk (default: as its process says).",
                 valueName: "domain"))
         var backend: UInt16?
+
+        @Flag(help: "Print the device as JSON.")
+        var json = false
 
         @OptionGroup(title: "Messages") var console: ConsoleArguments
 
@@ -50,8 +60,37 @@ extension Disk {
                 backend: domain ?? 0, isReadOnly: isReadOnly)
             let store = try await DiskEngines.store(environment: Surroundings.environment)
             try await nodes.attach(to: store)
-            print("domain \(device.domain): disk \(name) is device \(nodes.device.device)")
+            let number = nodes.device.device
+            guard !json else {
+                try Console.printJSON(
+                    Attached(
+                        disk: name, domain: device.domain, backend: nodes.device.backend,
+                        device: DiskNodes.deviceName(number), deviceNumber: number,
+                        isReadOnly: isReadOnly), as: "disk.attach")
+                return
+            }
+            print(
+                "domain \(device.domain): disk \(name) is device \(DiskNodes.deviceName(number)) "
+                    + "(\(number))")
         }
+    }
+
+    /// A device as JSON.
+    private struct Attached: Encodable {
+        var disk: String
+        var domain: UInt16
+        var backend: UInt16
+        var device: String
+        var deviceNumber: UInt32
+        var isReadOnly: Bool
+    }
+
+    /// A device that was let go, as JSON.
+    private struct Detached: Encodable {
+        var disk: String
+        var domain: UInt16
+        var device: String
+        var deviceNumber: UInt32
     }
 
     /// `roost disk detach`.
@@ -75,6 +114,9 @@ extension Disk {
         @Flag(help: "Remove the nodes without waiting; a guest that uses the disk loses it.")
         var force = false
 
+        @Flag(help: "Print the device as JSON.")
+        var json = false
+
         @OptionGroup(title: "Messages") var console: ConsoleArguments
 
         func validate() throws {
@@ -88,7 +130,15 @@ extension Disk {
                 device.device, of: device.domain, disk: name, in: store)
             try await DiskNodes.detach(
                 nodes, from: store, within: force ? .zero : .seconds(timeout))
-            print("domain \(device.domain): device \(nodes.device) is detached")
+            let shown = DiskNodes.deviceName(nodes.device)
+            guard !json else {
+                try Console.printJSON(
+                    Detached(
+                        disk: name, domain: device.domain, device: shown,
+                        deviceNumber: nodes.device), as: "disk.detach")
+                return
+            }
+            print("domain \(device.domain): device \(shown) (\(nodes.device)) is detached")
         }
     }
 }

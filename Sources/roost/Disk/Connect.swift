@@ -1,6 +1,7 @@
 import ArgumentParser
 import RoostBlock
 import RoostHost
+import SystemPackage
 
 extension Disk {
     /// `roost disk connect`.
@@ -11,7 +12,12 @@ extension Disk {
                 Example: roost disk connect web1 --copy-to backup.raw
                 Example: roost disk connect web1 --nbdkit /run/roost/web1.nbdkit
 
-                A copy ends when it is done; with --nbdkit the disk stays until SIGINT or SIGTERM.
+                A copy ends when it is done; with --nbdkit the disk stays until SIGINT or SIGTERM. \
+                Somebody has to serve the disk, unless --wait is given; a server that is gone later \
+                is waited for.
+
+                --copy-to takes a file, which appears under its name once it is whole, a block \
+                device, a pipe, or - for standard output. What is copied is locked as QEMU locks it.
                 """)
 
         @Argument(help: "The disk's name.")
@@ -42,7 +48,19 @@ extension Disk {
         @Option(help: ArgumentHelp("The most segments of 4 KiB in a request.", valueName: "n"))
         var segments = 32
 
-        @Flag(help: "Print what was copied as JSON.")
+        @Flag(help: "Wait for somebody to serve the disk.")
+        var wait = false
+
+        @Flag(help: "Let --copy-to replace a file that is not empty.")
+        var force = false
+
+        @Option(
+            help: ArgumentHelp(
+                "How the bytes of --copy-from are taken: raw, or auto, which refuses what looks like "
+                    + "another format."))
+        var format = ImageFormatChoice.automatic
+
+        @Flag(help: "Print what was copied, or where NBD clients connect, as JSON.")
         var json = false
 
         @OptionGroup(title: "Messages") var console: ConsoleArguments
@@ -51,6 +69,16 @@ extension Disk {
             try Checked.name(name)
             guard [nbdkit, copyTo, copyFrom].filter({ $0 != nil }).count == 1 else {
                 throw ValidationError("give one of --nbdkit, --copy-to and --copy-from")
+            }
+            guard !force || copyTo != nil else {
+                throw ValidationError("--force is for --copy-to: leave it out")
+            }
+            guard format == .automatic || copyFrom != nil else {
+                throw ValidationError("--format is for --copy-from: leave it out")
+            }
+            guard copyTo != "-" || !json else {
+                throw ValidationError(
+                    "--copy-to - and --json both write to standard output: leave one out")
             }
             try Checked.number("--queues", queues, 1...64)
             try Checked.number("--ring-order", ringOrder, 0...4)
@@ -69,9 +97,17 @@ extension Disk {
             options.queueCount = queues
             options.ringPageOrder = ringOrder
             options.segmentLimit = segments
+            options.waits = wait
+            options.mayReplace = force
+            options.format = format
             let connection = DiskConnection(
                 options, in: try Surroundings.directory(), logger: Surroundings.logger)
-            let name = name
+            let (name, nbdkit, json) = (name, nbdkit, json)
+            guard copyTo != "-" || !Console.isTerminal(.standardOutput) else {
+                throw CommandFailure(
+                    "a disk does not go to a terminal: give --copy-to a file, or a pipe to write to"
+                )
+            }
             let line = ProgressReporter("disk \(name)")
             let transfer = try await Interruptible.run {
                 try await connection.run { options in
@@ -83,6 +119,7 @@ extension Disk {
                     }
                 } started: { path in
                     Console.note("disk \(name): connecting, control socket \(path)")
+                    if json, let nbdkit { Self.printStart(name, nbdkit, path) }
                 }
             }
             line.end()
@@ -92,17 +129,52 @@ extension Disk {
         private func report(_ transfer: DiskTransfer?) throws {
             guard nbdkit == nil else { return }
             guard let transfer else {
-                throw CommandFailure("disk \(name): the copy was stopped before its end")
-            }
-            guard !json else {
-                try Console.printJSON(transfer)
-                return
+                throw CommandFailure(
+                    "disk \(name): the copy was stopped before its end; "
+                        + (copyTo != nil ? "no file was written" : "the disk is partly written"))
             }
             let seconds = max(transfer.seconds, 1e-9)
-            let rate = UInt64(min(Double(transfer.byteCount) / seconds, 1e18))
-            print(
+            let rate = min(Double(transfer.byteCount) / seconds, 1e18)
+            guard !json else {
+                try Console.printJSON(
+                    Copied(
+                        disk: name, direction: copyTo != nil ? "fromDisk" : "toDisk",
+                        file: copyTo ?? copyFrom ?? "", byteCount: transfer.byteCount,
+                        seconds: seconds, bytesPerSecond: rate), as: "disk.copy")
+                return
+            }
+            let sentence =
                 "disk \(name): \(Console.bytes(transfer.byteCount)) copied in "
-                    + "\(Console.decimal(seconds, 2)) s, \(Console.bytes(rate))/s")
+                + "\(Console.decimal(seconds, 2)) s, \(Console.bytes(UInt64(rate)))/s"
+            // What goes to standard output is the disk's.
+            if let copyTo, ["-", "/dev/stdout"].contains(copyTo) {
+                Console.note(sentence)
+            } else {
+                print(sentence)
+            }
+        }
+
+        /// A copy as JSON.
+        private struct Copied: Encodable {
+            var disk: String
+            var direction: String
+            var file: String
+            var byteCount: UInt64
+            var seconds: Double
+            var bytesPerSecond: Double
+        }
+
+        /// A disk for NBD clients as JSON.
+        private struct Started: Encodable {
+            var disk: String
+            var socket: String
+            var controlSocket: String
+        }
+
+        @Sendable private static func printStart(_ disk: String, _ socket: String, _ path: String) {
+            // Texts are always encoded.
+            try? Console.printJSONLine(
+                Started(disk: disk, socket: socket, controlSocket: path), as: "disk.connect")
         }
     }
 }

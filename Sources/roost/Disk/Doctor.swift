@@ -29,11 +29,18 @@ extension Disk {
                 name, try Surroundings.client(), environment: Surroundings.environment)
             let findings = DiskDoctor.findings(examination)
             if json {
-                try Console.printJSON(findings)
+                try Console.printJSON(
+                    Diagnosis(disk: name, findings: findings), as: "disk.doctor")
             } else {
                 print(Self.text(findings, name))
             }
             if findings.contains(where: { $0.severity == .fault }) { throw ExitCode.failure }
+        }
+
+        /// What is found, as JSON.
+        private struct Diagnosis: Encodable {
+            var disk: String
+            var findings: [DiskFinding]
         }
 
         private static func text(_ findings: [DiskFinding], _ name: String) -> String {

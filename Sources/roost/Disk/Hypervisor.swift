@@ -27,6 +27,9 @@ struct Hypervisor: AsyncParsableCommand, ConsoleCommand {
     @Flag(help: .hidden)
     var announceReady = false
 
+    @Flag(help: "Print a line of JSON when domains can connect, and one at the end.")
+    var json = false
+
     @OptionGroup(title: "Messages") var console: ConsoleArguments
 
     func validate() throws {
@@ -34,7 +37,7 @@ struct Hypervisor: AsyncParsableCommand, ConsoleCommand {
     }
 
     func run() async throws {
-        let (socket, announceReady) = (socket, announceReady)
+        let (socket, announceReady, json) = (socket, announceReady, json)
         let limit = exitWhenIdle.map { Duration.seconds($0) }
         try await Interruptible.run {
             do {
@@ -44,11 +47,27 @@ struct Hypervisor: AsyncParsableCommand, ConsoleCommand {
                 ) { domains, store in
                     if announceReady { DiskEngines.announceReady() }
                     Console.note("hypervisor: domains on \(domains), store on \(store)")
+                    if json {
+                        Self.printEvent(Event(event: "ready", socket: domains, store: store))
+                    }
                 }
             } catch is CancellationError {
                 // A signal ended it, as it is meant to.
             }
         }
         Console.note("hypervisor: ended")
+        if json { Self.printEvent(Event(event: "ended")) }
+    }
+
+    /// What happens to the hypervisor, as JSON.
+    private struct Event: Encodable {
+        var event: String
+        var socket: String?
+        var store: String?
+    }
+
+    @Sendable private static func printEvent(_ event: Event) {
+        // Texts are always encoded.
+        try? Console.printJSONLine(event, as: "hypervisor.run")
     }
 }

@@ -23,6 +23,12 @@ extension Disk {
         @Option(help: ArgumentHelp("The disk's name, unique on this host.", valueName: "name"))
         var name: String
 
+        @Option(
+            help: ArgumentHelp(
+                "How the image's bytes are taken: raw, or auto, which refuses what looks like "
+                    + "another format and was never served as raw."))
+        var format = ImageFormatChoice.automatic
+
         @Flag(help: "Let nobody write.")
         var readOnly = false
 
@@ -53,6 +59,9 @@ extension Disk {
         @Flag(help: "Go through the page cache instead of direct I/O.")
         var buffered = false
 
+        @Flag(help: "Print a line of JSON when the disk is served, and one at the end.")
+        var json = false
+
         @OptionGroup(title: "Messages") var console: ConsoleArguments
 
         func validate() throws {
@@ -73,9 +82,10 @@ extension Disk {
             options.overflow = overflow
             options.queueLimit = queues
             options.isBuffered = buffered
+            options.format = format
             let service = DiskService(
                 options, in: try Surroundings.directory(), logger: Surroundings.logger)
-            let (name, image) = (name, image)
+            let (name, image, json) = (name, image, json)
             try await Interruptible.run {
                 try await service.run { options in
                     try await DiskEngines.disk(
@@ -83,9 +93,28 @@ extension Disk {
                         logger: Surroundings.logger)
                 } started: { path in
                     Console.note("disk \(name): serving \(image), control socket \(path)")
+                    if json { Self.printEvent("serving", name, image, path) }
                 }
             }
             Console.note("disk \(name): no longer served")
+            if json { Self.printEvent("ended", name, image, nil) }
+        }
+
+        /// What happens to the disk, as JSON.
+        private struct Event: Encodable {
+            var event: String
+            var disk: String
+            var image: String
+            var controlSocket: String?
+        }
+
+        @Sendable private static func printEvent(
+            _ event: String, _ disk: String, _ image: DiskImage, _ socket: String?
+        ) {
+            // Texts are always encoded.
+            try? Console.printJSONLine(
+                Event(event: event, disk: disk, image: "\(image)", controlSocket: socket),
+                as: "disk.serve")
         }
 
         @Sendable private static func image(_ text: String) throws -> DiskImage {

@@ -146,7 +146,7 @@ extension DiskStage {
     private func doctor(_ name: String) async throws -> (status: Int32, findings: [JSONValue]) {
         let child = try start(["disk", "doctor", name, "--json"])
         let status = try await child.exit()
-        return (status, try child.json().array ?? [])
+        return (status, try child.json()["findings"]?.array ?? [])
     }
 
     /// That a disk is connected, and nothing is wrong with it.

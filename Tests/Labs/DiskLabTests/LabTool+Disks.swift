@@ -34,5 +34,6 @@ enum DiskNeeds {
     static let locks =
         LabAssets.missing + LabTool.missing("nbdkit", "qemu-img", "qemu-io", "qemu-nbd")
     static let doctor = LabTool.missing("nbdkit", "qemu-io", "xenstore-chmod", "xenstore-rm")
+    static let formats = LabTool.missing("qemu-img", "qemu-io", "qemu-nbd", "sha256sum")
     static let recovery = LabTool.missing("fio", "nbdkit", "qemu-io")
 }

@@ -80,21 +80,26 @@ struct GrantIndexTests {
         #expect(warnings.nanoseconds == 1)
     }
 
-    @Test("BLK-13: latencies fall into buckets that grow by halves of a doubling")
+    @Test("BLK-13: latencies fall into buckets of which none is wider than a 32nd of its times")
     func latencyBuckets() {
-        for bucket in 1..<BackendStatistics.latencyBucketCount {
-            let lowest = BackendStatistics.lowestLatency(of: bucket)
-            #expect(BackendStatistics.bucket(of: lowest) == bucket)
-            #expect(BackendStatistics.bucket(of: lowest - 1) == bucket - 1)
+        for bucket in 1..<LatencyBuckets.count {
+            let lowest = LatencyBuckets.lowest(of: bucket)
+            #expect(LatencyBuckets.bucket(of: lowest) == bucket)
+            #expect(LatencyBuckets.bucket(of: lowest - 1) == bucket - 1)
+            let width = LatencyBuckets.lowest(of: bucket + 1) - lowest
+            #expect(width == 16 || width * 32 <= lowest)
         }
-        #expect(BackendStatistics.bucket(of: 0) == 0)
-        #expect(BackendStatistics.bucket(of: UInt64.max) == 63)
+        #expect(LatencyBuckets.bucket(of: 0) == 0)
+        #expect(LatencyBuckets.bucket(of: UInt64.max) == LatencyBuckets.count - 1)
+        #expect(LatencyBuckets.lowest(of: LatencyBuckets.count) == 1 << 40)
         let counters = BackendCounters()
         counters.addLatency(700)
         counters.addLatency(700)
         counters.add(3, to: .grantsMappedOnce)
         let snapshot = counters.snapshot()
-        #expect(snapshot.latencies[1] == 2 && snapshot.latencies.reduce(0, +) == 2)
+        #expect(
+            snapshot.latencies[LatencyBuckets.bucket(of: 700)] == 2
+                && snapshot.latencies.reduce(0, +) == 2)
         #expect(snapshot.grantsMappedOnce == 3 && snapshot.reads == 0)
     }
 }

@@ -54,6 +54,10 @@ import TestSupport
         Broken(.processAlone, ["process 77", "lost its hypervisor"]) {
             $0.disk.isHypervisorConnected = false
         },
+        Broken(.foreignFormat, as: .warning, ["web1.raw", "looks like a 'qcow2' image"]) {
+            $0.disk.imageLook = "qcow2"
+        },
+        Broken(.encrypted, as: .note, ["has a LUKS header"]) { $0.disk.imageLook = "LUKS" },
         Broken(.noDevice, as: .warning, ["no domain has a device", "roost disk connect web1"]) {
             $0.remove(front)
             $0.remove(back)
@@ -267,15 +271,15 @@ import TestSupport
         Broken(.storageSlow, as: .warning, ["see whether the storage of web1.raw is busy"]) {
             $0.queue.latency = slow
         },
-        Broken(.backendSlow, as: .warning, ["takes only 2 ms", "process 77"]) {
+        Broken(.backendSlow, as: .warning, ["takes only 2.0 ms", "process 77"]) {
             $0.queue.latency = slow
-            $0.queue.storageLatency = LatencyHistogram(
-                counts: Array(repeating: 0, count: 20) + [10_000])
+            $0.queue.storageLatency = LatencyHistogram([
+                .init(nanoseconds: 2_000_000, count: 10_000)
+            ])
         },
     ]
 
-    /// From 17 to 34 ms.
-    static let slow = LatencyHistogram(counts: Array(repeating: 0, count: 24) + [10_000])
+    static let slow = LatencyHistogram([.init(nanoseconds: 25_000_000, count: 10_000)])
 
     @Test(
         "BLK-19: each fault is found and told in words", arguments: processes + nodes + handshakes)

@@ -60,6 +60,7 @@ import Testing
         let error = try await #require(throws: HostError.self) { try await nodes.attach(to: store) }
         #expect(error.kind == .absent)
         #expect(error.description.contains("there is no domain 9"))
+        #expect(error.description.contains("those that live are 3, 5"))
         #expect(try await read("/local/domain/9") == nil)
     }
 

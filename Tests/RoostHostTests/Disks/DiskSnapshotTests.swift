@@ -1,32 +1,35 @@
 import Foundation
+import RoostBlock
 import RoostHost
 import Testing
 
 @Suite struct DiskSnapshotTests {
-    @Test func `a percentile falls into the range of its request`() {
-        let none = LatencyHistogram()
-        #expect(none.nanoseconds(atPercentile: 50) == nil)
-        // 90 requests of 256 to 511 ns, 10 of 1024 to 2047.
-        let histogram = LatencyHistogram(
-            counts: Array(repeating: 0, count: 8) + [90, 0, 10])
-        #expect(histogram.count == 100)
-        for (percentage, range) in [
-            (0.0, 256...512), (50, 256...512), (90, 256...512), (91, 1024...2048),
-            (100, 1024...2048),
-        ] as [(Double, ClosedRange<UInt64>)] {
-            let time = histogram.nanoseconds(atPercentile: percentage) ?? 0
-            #expect(range.contains(time), "\(percentage): \(time)")
+    @Test func `percentiles are within 3 % of what was measured`() {
+        #expect(LatencyHistogram().nanoseconds(atPercentile: 50) == nil)
+        let times: [UInt64] = [700, 5000, 80_000, 1_100_000, 17_000_000, 3_000_000_000]
+        var counts = [UInt64](repeating: 0, count: LatencyBuckets.count)
+        for time in times {
+            let bucket = counts.indices.last { LatencyBuckets.lowest(of: $0) <= time }
+            counts[bucket ?? 0] += 10
         }
-        #expect(histogram.nanoseconds(atPercentile: 45) == 384)
+        let histogram = LatencyHistogram(counts: counts, lowestLatency: LatencyBuckets.lowest)
+        #expect(histogram.count == 60)
+        for (index, time) in times.enumerated() {
+            let percentage = (Double(index) + 0.5) / Double(times.count) * 100
+            let found = Double(histogram.nanoseconds(atPercentile: percentage) ?? 0)
+            #expect(abs(found / Double(time) - 1) <= 0.03, "\(percentage): \(found)")
+        }
     }
 
-    private static let counts: [[UInt64]] = [
-        [0, 1], [1, 0, 0, 5, 7], [.max, .max, 1], Array(repeating: 3, count: 70),
+    private static let buckets: [[(UInt64, UInt64)]] = [
+        [(1, 1)], [(0, 1), (1500, 5), (9000, 7)], [(1, .max), (2, .max), (.max, .max)],
+        [(1000, 0), (500, 3)],
     ]
 
     @Test func `percentiles never fall as the percentage grows, whatever the counts`() {
-        for counts in Self.counts {
-            let histogram = LatencyHistogram(counts: counts)
+        for buckets in Self.buckets {
+            let histogram = LatencyHistogram(
+                buckets.map { .init(nanoseconds: $0.0, count: $0.1) })
             let times = stride(from: 0.0, through: 100, by: 0.5).map {
                 histogram.nanoseconds(atPercentile: $0) ?? 0
             }
@@ -34,20 +37,38 @@ import Testing
         }
     }
 
+    @Test(
+        arguments: [
+            (999, "999 ns"), (1000, "1.0 µs"), (12_345, "12 µs"), (9_990_000, "9.9 ms"),
+            (2_500_000_000, "2.5 s"),
+        ] as [(UInt64, String)])
+    func `a time has two digits or more`(nanoseconds: UInt64, text: String) {
+        #expect(LatencyHistogram.text(nanoseconds) == text)
+    }
+
+    @Test func `latencies pass through JSON with their percentiles`() throws {
+        let histogram = LatencyHistogram([.init(nanoseconds: 1040, count: 3)])
+        let text = String(decoding: try JSONEncoder().encode(histogram), as: UTF8.self)
+        #expect(text.contains("[[1040,3]]") && text.contains("\"p99\":1040"))
+        #expect(try JSONDecoder().decode(LatencyHistogram.self, from: Data(text.utf8)) == histogram)
+    }
+
     @Test func `queues add up, their latencies too`() {
         var queue = QueueSnapshot()
         queue.reads = 3
         queue.grantsPeak = .max
-        queue.latency = LatencyHistogram(counts: [0, 2])
+        queue.latency = LatencyHistogram([.init(nanoseconds: 2, count: 2)])
         var other = queue
-        other.latency = LatencyHistogram(counts: [0, 1, 4])
+        other.latency = LatencyHistogram([
+            .init(nanoseconds: 4, count: 4), .init(nanoseconds: 2, count: 1),
+        ])
         let device = DeviceSnapshot(
             frontend: 1, device: 51712, frontendState: "Connected", backendState: "Connected",
             queues: [queue, other])
         #expect(device.total.reads == 6)
         #expect(device.total.grantsPeak == .max)
         #expect(device.total.latency.buckets.map(\.count) == [3, 4])
-        #expect(device.total.latency.buckets.map(\.from) == [2, 4])
+        #expect(device.total.latency.buckets.map(\.nanoseconds) == [2, 4])
     }
 
     @Test func `a snapshot passes through JSON as it was`() throws {

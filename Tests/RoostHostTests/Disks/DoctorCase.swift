@@ -38,7 +38,7 @@ struct DoctorCase: Sendable {
         queue.grantMisses = 352
         queue.notificationsSent = 5_000
         queue.notificationsSuppressed = 3_000
-        queue.latency = LatencyHistogram(counts: Array(repeating: 0, count: 15) + [10_000])
+        queue.latency = LatencyHistogram([.init(nanoseconds: 48_000, count: 10_000)])
         return queue
     }()
 
