@@ -22,7 +22,7 @@ trap 'rm -f "$stamp" "$stamp".*' EXIT
     "${SWIFT:-swift}" --version 2>/dev/null | sed -nE 's/.*Swift version ([^ ]+).*/swift \1/p' | head -n 1
     awk -F'"' -v matter="^($matter)\$" '
         $2 == "identity" { name = $4 }
-        $2 == "version" && name ~ matter { list = list (list ? ", " : "") name " " $4 }
+        $2 == "version" && name ~ matter { list = list (list ? ", " : "") name " " $4; name = "" }
         END { if (list) print "packages " list }' "$here/Package.resolved"
 } >"$stamp"
 [ "$(stat -c %s "$stamp")" -lt $length ] || { echo "stamp.sh: the stamp has no room in $length bytes" >&2; exit 1; }

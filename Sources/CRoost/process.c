@@ -118,11 +118,19 @@ static void report_and_end(int ready) {
     _exit(written == sizeof message ? 127 : 126);
 }
 
-// Writes a process's number over the digits of a text, without what is not safe after fork(2).
-static void write_number(char *digits, size_t count, pid_t pid) {
-    for (size_t index = count; index-- > 0; pid /= 10) {
-        digits[index] = (char)('0' + pid % 10);
+// Writes a process's number over a text of ten digits, without what is not safe after fork(2), and
+// without zeros in front: who reads it may take those for octal.
+static void write_number(char *digits, pid_t pid) {
+    char reversed[10];
+    size_t count = 0;
+    do {
+        reversed[count++] = (char)('0' + pid % 10);
+        pid /= 10;
+    } while (pid > 0);
+    for (size_t index = 0; index < count; index++) {
+        digits[index] = reversed[count - 1 - index];
     }
+    digits[count] = 0;
 }
 
 static void become_child(
@@ -158,7 +166,7 @@ static void become_child(
         if (spare < 0 || dup2(spare, 3) < 0) {
             report_and_end(spare_ready);
         }
-        write_number(digits, 10, getpid());
+        write_number(digits, getpid());
     }
     // CLOSE_RANGE_CLOEXEC is 4.
     syscall(SYS_close_range, listening >= 0 ? 4U : 3U, ~0U, 4U);

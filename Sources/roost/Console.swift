@@ -1,4 +1,3 @@
-import FoundationEssentials
 import RoostHost
 import RoostSystem
 import Synchronization
@@ -89,20 +88,6 @@ enum Console {
     /// - Throws: What encoding the value throws.
     static func printJSONLine(_ value: some Encodable, as kind: String) throws {
         write(try JSONDocument.line(value, as: kind) + "\n", to: .standardOutput)
-    }
-
-    /// Prints a value as JSON that is no document yet.
-    static func printJSON(_ value: some Encodable) throws {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        print(String(decoding: try encoder.encode(value), as: UTF8.self))
-    }
-
-    /// A value as JSON in one line that is no document yet.
-    static func jsonLine(_ value: some Encodable) throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(value), as: UTF8.self)
     }
 
     /// A number of bytes as people read it: three digits and a binary unit.

@@ -90,7 +90,7 @@ import Testing
         let path = try recording(Self.stream, in: folder)
         let output = folder("out")
         let task = Task {
-            withUnsafeCurrentTask { unsafe $0?.cancel() }
+            unsafe withUnsafeCurrentTask { unsafe $0?.cancel() }
             return migrationError {
                 _ = try StreamTools.convert(
                     path: path, output: output, encoding: .plain, maximumRAMByteCount: 1 << 30

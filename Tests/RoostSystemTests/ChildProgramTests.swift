@@ -65,7 +65,7 @@ import Testing
         let folder = try Folder()
         let listener = try Listener(on: folder.endpoint("a"))
         let script = """
-            test "$LISTEN_PID" -eq $$ && test "$LISTEN_FDS" = 1 && test -S /proc/self/fd/3 \
+            test "$LISTEN_PID" = $$ && test "$LISTEN_FDS" = 1 && test -S /proc/self/fd/3 \
             && ! test -e /proc/$$/fd/4
             """
         #expect(try shell(script, listening: listener.descriptor) == 0)

@@ -25,13 +25,14 @@ extension Disk {
 
         @Option(
             help: ArgumentHelp(
-                "Serve nbdkit's plugin on this socket.", valueName: "socket"))
+                "Serve nbdkit's plugin on this socket (default: none).", valueName: "socket"))
         var nbdkit: String?
 
-        @Option(help: ArgumentHelp("Copy the disk into a file.", valueName: "file"))
+        @Option(help: ArgumentHelp("Copy the disk into a file (default: none).", valueName: "file"))
         var copyTo: String?
 
-        @Option(help: ArgumentHelp("Write the disk from a file.", valueName: "file"))
+        @Option(
+            help: ArgumentHelp("Write the disk from a file (default: none).", valueName: "file"))
         var copyFrom: String?
 
         @Option(
@@ -109,18 +110,16 @@ extension Disk {
                 )
             }
             let line = ProgressReporter("disk \(name)")
-            let transfer = try await Interruptible.run {
-                try await connection.run { options in
-                    try await DiskEngines.connection(
-                        options, environment: Surroundings.environment,
-                        logger: Surroundings.logger
-                    ) { done, all in
-                        line.show(done, of: all)
-                    }
-                } started: { path in
-                    Console.note("disk \(name): connecting, control socket \(path)")
-                    if json, let nbdkit { Self.printStart(name, nbdkit, path) }
+            let transfer = try await connection.run { options in
+                try await DiskEngines.connection(
+                    options, environment: Surroundings.environment,
+                    logger: Surroundings.logger
+                ) { done, all in
+                    line.show(done, of: all)
                 }
+            } started: { path in
+                Console.note("disk \(name): connecting, control socket \(path)")
+                if json, let nbdkit { Self.printStart(name, nbdkit, path) }
             }
             line.end()
             try report(transfer)

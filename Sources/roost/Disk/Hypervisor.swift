@@ -39,21 +39,19 @@ struct Hypervisor: AsyncParsableCommand, ConsoleCommand {
     func run() async throws {
         let (socket, announceReady, json) = (socket, announceReady, json)
         let limit = exitWhenIdle.map { Duration.seconds($0) }
-        try await Interruptible.run {
-            do {
-                try await DiskEngines.hypervisor(
-                    socket: socket, idleLimit: limit, environment: Surroundings.environment,
-                    logger: Surroundings.logger
-                ) { domains, store in
-                    if announceReady { DiskEngines.announceReady() }
-                    Console.note("hypervisor: domains on \(domains), store on \(store)")
-                    if json {
-                        Self.printEvent(Event(event: "ready", socket: domains, store: store))
-                    }
+        do {
+            try await DiskEngines.hypervisor(
+                socket: socket, idleLimit: limit, environment: Surroundings.environment,
+                logger: Surroundings.logger
+            ) { domains, store in
+                if announceReady { DiskEngines.announceReady() }
+                Console.note("hypervisor: domains on \(domains), store on \(store)")
+                if json {
+                    Self.printEvent(Event(event: "ready", socket: domains, store: store))
                 }
-            } catch is CancellationError {
-                // A signal ended it, as it is meant to.
             }
+        } catch is CancellationError {
+            // A signal ended it, as it is meant to.
         }
         Console.note("hypervisor: ended")
         if json { Self.printEvent(Event(event: "ended")) }

@@ -48,23 +48,20 @@ extension Disk {
                 try show(await DiskListing.read(client, over: time))
                 return
             }
-            let shown = self
-            try await Interruptible.run {
-                var last = await client.survey(DiskSnapshot.self, of: .disk)
-                while !Task.isCancelled {
-                    do {
-                        try await Task.sleep(for: time)
-                    } catch {
-                        return
-                    }
-                    let next = await client.survey(DiskSnapshot.self, of: .disk)
-                    if Console.isTerminal(.standardOutput), !shown.json {
-                        // Home, and clear what is below.
-                        Console.write("\u{1b}[H\u{1b}[J", to: .standardOutput)
-                    }
-                    try shown.show(DiskListing(from: last, to: next))
-                    last = next
+            var last = await client.survey(DiskSnapshot.self, of: .disk)
+            while !Task.isCancelled {
+                do {
+                    try await Task.sleep(for: time)
+                } catch {
+                    return
                 }
+                let next = await client.survey(DiskSnapshot.self, of: .disk)
+                if Console.isTerminal(.standardOutput), !json {
+                    // Home, and clear what is below.
+                    Console.write("\u{1b}[H\u{1b}[J", to: .standardOutput)
+                }
+                try show(DiskListing(from: last, to: next))
+                last = next
             }
         }
 

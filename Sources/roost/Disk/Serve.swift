@@ -86,15 +86,13 @@ extension Disk {
             let service = DiskService(
                 options, in: try Surroundings.directory(), logger: Surroundings.logger)
             let (name, image, json) = (name, image, json)
-            try await Interruptible.run {
-                try await service.run { options in
-                    try await DiskEngines.disk(
-                        options, environment: Surroundings.environment,
-                        logger: Surroundings.logger)
-                } started: { path in
-                    Console.note("disk \(name): serving \(image), control socket \(path)")
-                    if json { Self.printEvent("serving", name, image, path) }
-                }
+            try await service.run { options in
+                try await DiskEngines.disk(
+                    options, environment: Surroundings.environment,
+                    logger: Surroundings.logger)
+            } started: { path in
+                Console.note("disk \(name): serving \(image), control socket \(path)")
+                if json { Self.printEvent("serving", name, image, path) }
             }
             Console.note("disk \(name): no longer served")
             if json { Self.printEvent("ended", name, image, nil) }

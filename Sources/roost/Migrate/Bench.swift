@@ -34,12 +34,10 @@ struct Bench: AsyncParsableCommand, ConsoleCommand {
         let filling = ProgressReporter("filling the guest's memory")
         let line = ProgressReporter("moving")
         defer { line.end() }
-        let report = try await Interruptible.run {
-            try await BenchRun(workload, options).run(moves: moves) { filled in
-                filling.show(filled, of: workload.byteCount)
-            } moving: { progress in
-                if progress.status != .none { line.show { "moving: " + progress.progress } }
-            }
+        let report = try await BenchRun(workload, options).run(moves: moves) { filled in
+            filling.show(filled, of: workload.byteCount)
+        } moving: { progress in
+            if progress.status != .none { line.show { "moving: " + progress.progress } }
         }
         line.end()
         if json {

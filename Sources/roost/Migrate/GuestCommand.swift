@@ -84,24 +84,22 @@ struct GuestCommand: AsyncParsableCommand, ConsoleCommand {
         try relay.check()
         let (from, to, relayOptions) = (from, to, relay.options)
         let line = ProgressReporter("moving")
-        let report = try await Interruptible.run {
-            let source = try await QMPClient.connect(to: .unix(path: from))
-            let destination = try await QMPClient.connect(to: .unix(path: to))
-            let outcome: Result<RelayedMove.Report, any Error>
-            do {
-                outcome = .success(
-                    try await RelayedMove(
-                        from: source, to: destination, options: options,
-                        relayOptions: relayOptions
-                    ).run { progress, relay in line.show { progress.line(relay) } })
-            } catch {
-                outcome = .failure(error)
-            }
-            line.end()
-            await source.close()
-            await destination.close()
-            return try outcome.get()
+        let source = try await QMPClient.connect(to: .unix(path: from))
+        let destination = try await QMPClient.connect(to: .unix(path: to))
+        let outcome: Result<RelayedMove.Report, any Error>
+        do {
+            outcome = .success(
+                try await RelayedMove(
+                    from: source, to: destination, options: options,
+                    relayOptions: relayOptions
+                ).run { progress, relay in line.show { progress.line(relay) } })
+        } catch {
+            outcome = .failure(error)
         }
+        line.end()
+        await source.close()
+        await destination.close()
+        let report = try outcome.get()
         if relay.json {
             try Console.printJSON(JSONReport(report), as: "migrate.guest")
         } else {

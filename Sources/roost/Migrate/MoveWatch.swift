@@ -65,13 +65,3 @@ extension Duration {
         return Double(seconds) + Double(attoseconds) / 1e18
     }
 }
-
-/// Work that Ctrl-C and SIGTERM cancel, and that then ends in its own way.
-enum Interruptible {
-    /// Runs work.
-    static func run<Value: Sendable>(
-        _ body: @escaping @Sendable () async throws -> Value
-    ) async throws -> Value {
-        try await body()
-    }
-}

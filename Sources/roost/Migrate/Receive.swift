@@ -58,16 +58,14 @@ struct Receive: AsyncParsableCommand, ConsoleCommand {
             on: listen, security: security.security(for: listen))
         let place: MigrationReceiver.Output =
             connect.map { .endpoint($0) } ?? .file(output ?? "", mayReplace: relay.force)
-        let statistics = try await Interruptible.run {
-            Console.note("receive: waiting for a relay on \(listener.endpoint)")
-            let wire = try await listener.accept { Console.note("receive: \($0)") }
-            await listener.close()
-            Console.note("receive: a relay connected")
-            let receiver = MigrationReceiver(
-                wire: wire.socket, output: place, options: relay.options)
-            return try await MoveWatch.run(wire, "receive", { receiver.statistics }) {
-                try await receiver.run()
-            }
+        Console.note("receive: waiting for a relay on \(listener.endpoint)")
+        let wire = try await listener.accept { Console.note("receive: \($0)") }
+        await listener.close()
+        Console.note("receive: a relay connected")
+        let receiver = MigrationReceiver(
+            wire: wire.socket, output: place, options: relay.options)
+        let statistics = try await MoveWatch.run(wire, "receive", { receiver.statistics }) {
+            try await receiver.run()
         }
         try relay.report(
             statistics, as: "migrate.receive",

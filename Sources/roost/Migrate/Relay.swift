@@ -43,23 +43,21 @@ struct Relay: AsyncParsableCommand, ConsoleCommand {
         try relay.check()
         let outward = try security.security(for: connect)
         let listener = try await TransportListener.listen(on: listen, security: .none)
-        let statistics = try await Interruptible.run {
-            Console.note("relay: waiting for a source QEMU on \(listener.endpoint)")
-            let source = try await listener.accept { Console.note("relay: \($0)") }
-            Console.note("relay: a source connected, carrying to \(connect)")
-            let wire = try await Connection.connect(to: connect, security: outward)
-            let relay = MigrationRelay(
-                source: source.socket, wire: wire.socket, options: relay.options)
-            // A source with multifd on connects again; it is told so by name.
-            let channels = Task {
-                while let channel = try? await listener.accept(refused: { _ in }) {
-                    await relay.look(at: channel.socket)
-                }
+        Console.note("relay: waiting for a source QEMU on \(listener.endpoint)")
+        let source = try await listener.accept { Console.note("relay: \($0)") }
+        Console.note("relay: a source connected, carrying to \(connect)")
+        let wire = try await Connection.connect(to: connect, security: outward)
+        let relay = MigrationRelay(
+            source: source.socket, wire: wire.socket, options: relay.options)
+        // A source with multifd on connects again; it is told so by name.
+        let channels = Task {
+            while let channel = try? await listener.accept(refused: { _ in }) {
+                await relay.look(at: channel.socket)
             }
-            defer { channels.cancel() }
-            return try await MoveWatch.run(wire, "relay", { relay.statistics }) {
-                try await relay.run()
-            }
+        }
+        defer { channels.cancel() }
+        let statistics = try await MoveWatch.run(wire, "relay", { relay.statistics }) {
+            try await relay.run()
         }
         try relay.report(statistics, as: "migrate.relay", "relay: the destination has the guest")
     }

@@ -41,10 +41,10 @@ struct Send: AsyncParsableCommand, ConsoleCommand {
         if case .unix = connect { try socket.checkPeerIsTrusted() }
         let (path, limit) = (input.file, input.limit)
         let line = ProgressReporter("sending")
-        let byteCount = try await Interruptible.run {
-            try await StreamSender.send(path: path, to: socket, maximumRAMByteCount: limit) {
-                line.show($0)
-            }
+        let byteCount = try await StreamSender.send(
+            path: path, to: socket, maximumRAMByteCount: limit
+        ) {
+            line.show($0)
         }
         line.end()
         guard !json else {

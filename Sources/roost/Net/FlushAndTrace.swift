@@ -114,15 +114,12 @@ extension Net {
         private static let interval = Duration.milliseconds(50)
 
         func run() async throws {
-            let shown = self
-            try await Interruptible.run {
-                do {
-                    try await shown.follow()
-                } catch is CancellationError {
-                    // A signal ended it, as it is meant to.
-                } catch let error as HostError where error.kind == .cancelled {
-                    // The same, during a question.
-                }
+            do {
+                try await follow()
+            } catch is CancellationError {
+                // A signal ended it, as it is meant to.
+            } catch let error as HostError where error.kind == .cancelled {
+                // The same, during a question.
             }
         }
 

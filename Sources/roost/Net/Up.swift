@@ -38,13 +38,6 @@ extension Net {
         }
 
         func run() async throws {
-            let shown = self
-            try await Interruptible.run {
-                try await shown.readAndRun()
-            }
-        }
-
-        private func readAndRun() async throws {
             let file = try await RouterConfigurationFile.load(self.file)
             guard !check else { return try show(try await file.check()) }
             let name = try self.name ?? stem()

@@ -22,7 +22,9 @@ struct Convert: ConsoleCommand {
     @Flag(help: "Write pages that are mostly zero as XBZRLE deltas.")
     var xbzrle = false
 
-    @Option(help: ArgumentHelp("Write pages as zlib streams of this level.", valueName: "1-9"))
+    @Option(
+        help: ArgumentHelp(
+            "Write pages as zlib streams of this level (default: plain).", valueName: "1-9"))
     var compress: Int?
 
     @Flag(help: "Print what it came to as JSON.")

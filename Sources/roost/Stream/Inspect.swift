@@ -17,7 +17,7 @@ struct Inspect: ConsoleCommand {
     @Flag(help: "List the sections with offsets and sizes.")
     var sections = false
 
-    @Option(help: ArgumentHelp("Draw a map of the pages.", valueName: "out.svg"))
+    @Option(help: ArgumentHelp("Draw a map of the pages (default: none).", valueName: "out.svg"))
     var plot: String?
 
     @Flag(help: "Replace the file of --plot if there is one that is not empty.")

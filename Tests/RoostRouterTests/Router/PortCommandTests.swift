@@ -49,7 +49,9 @@ struct PortCommandTests {
         #expect(result.routeCount == 8)
     }
 
-    @Test("what is removed is no more, and is not found again", arguments: [[], [.down]])
+    @Test(
+        "what is removed is no more, and is not found again",
+        arguments: [[], [PortChange.down]])
     func removed(_ before: [PortChange]) throws {
         let result = try result(.remove, after: before)
         #expect(result.after == nil)

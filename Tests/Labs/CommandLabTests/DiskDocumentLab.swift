@@ -1,0 +1,53 @@
+import Glibc
+import LabSupport
+import RoostMigration
+import RoostSystem
+import Testing
+
+/// What the commands of disks print as JSON while a disk is served and used.
+@Suite(.serialized, .tags(.lab), .timeLimit(.minutes(5)))
+struct DiskDocumentLab {
+    init() { BrokenPipes.ignore() }
+
+    @Test("the commands of disks print documents as their schemas say")
+    func documents() async throws {
+        try await LabClock.measure("documents of disks") {
+            let stage = try CommandStage()
+            let server = try stage.start(
+                ["disk", "serve", "--image", "ram:1M", "--name", "web1", "--json"], mark: "-")
+            try await server.line { $0.contains("\"serving\"") }
+            let guest = try stage.start(
+                ["disk", "connect", "web1", "--nbdkit", stage.file("nbd"), "--json"], mark: "-")
+            try await guest.line { $0.contains("disk.connect") }
+            try await LabTool.run("nbdinfo", "nbd+unix:///?socket=\(stage.file("nbd"))")
+            var documents: [(name: String, text: String)] = []
+            func take(_ arguments: String...) async throws -> JSONValue {
+                let run = try await stage.run(arguments + ["--json"])
+                #expect(run.status == 0, "\(arguments): \(run.errors)")
+                documents.append((arguments.joined(separator: " "), run.output))
+                return try JSONValue(json: run.output.utf8)
+            }
+            _ = try await take("disk", "list")
+            _ = try await take("disk", "doctor", "web1")
+            _ = try await take("disk", "connect", "web1", "--copy-to", stage.file("copy"))
+            let domains = try await take("disk", "list", "--domains")["domains"]?.array ?? []
+            let nbdkit = domains.first { $0["name"]?.string?.contains("nbdkit") == true }
+            let number = try #require(
+                (nbdkit?["domain"])?.unsignedInteger)
+            let device = ["web1", "--domain", "\(number)", "--device", "xvdc"]
+            for command in ["attach", "detach"] {
+                let run = try await stage.run(["disk", command] + device + ["--json"])
+                #expect(run.status == 0, "\(command): \(run.errors)")
+                documents.append((command, run.output))
+            }
+            for child in [guest, server] {
+                child.signal(SIGTERM)
+                try await child.succeed()
+                documents += child.output.split(separator: "\n").map { (child.name, String($0)) }
+            }
+            #expect(documents.count >= 9)
+            #expect(try await DocumentSchemas.faults(in: documents) == [])
+            try await stage.close()
+        }
+    }
+}
