@@ -13,6 +13,8 @@ import UnixSignals
 enum SignalWatch {
     /// How long a command may take to end by itself.
     private static let limit = Duration.milliseconds(700)
+    /// The descriptors that waiting for the signals takes, and a few for the command itself.
+    private static let descriptorCount = 12
     /// After how long it says what it waits for; most waits are shorter.
     private static let patience = Duration.milliseconds(100)
 
@@ -21,6 +23,10 @@ enum SignalWatch {
     /// - Parameter command: The command, parsed.
     /// - Throws: What the command throws.
     static func run(_ command: any ParsableCommand) async throws {
+        // Dispatch, which waits for the signals, ends the process when it gets no descriptor.
+        if let shortage = DescriptorLimit.shortage(of: descriptorCount) {
+            throw CommandFailure(shortage)
+        }
         let signals = await UnixSignalsSequence(trapping: trapped)
         let parsed = Parsed(command: command)
         let work = Task { try await parsed.run() }

@@ -128,6 +128,9 @@ final class CopyFile: Sendable {
             let end = try file.seek(offset: 0, from: .end)
             try file.seek(offset: 0, from: .start)
             return UInt64(end)
+        } catch Errno.invalidArgument {
+            // Some files of the kernel's cannot even be asked.
+            return 0
         } catch {
             throw HostError(
                 .disk, path: path, errno: error as? Errno,

@@ -48,6 +48,12 @@ public struct TLSIdentity: Sendable {
             configuration.certificateVerification = .fullVerification
             client = try NIOSSLContext(configuration: configuration)
         } catch {
+            // A certificate that may not sign is refused like one of another key.
+            if let leaf, let obstacle = CertificatePurpose(of: leaf).obstacle(to: .server) {
+                throw HostError(
+                    .identity, path: certificate,
+                    "the certificate in \(certificate) cannot be used: \(obstacle)")
+            }
             throw HostError(
                 .identity, path: key,
                 "the key in \(key) is not that of the certificate in \(certificate): "

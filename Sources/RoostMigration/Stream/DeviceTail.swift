@@ -29,8 +29,8 @@ public struct DeviceTail: ~Copyable, Sendable {
     /// Where in what is kept the stream ends, once it has been walked.
     private var endPosition = 0
     private var countedByteCount: UInt64 = 0
-    /// How far descriptions have been looked for, and how many that were none can still be tried.
-    private var searchedByteCount = 1
+    /// Looks for descriptions, and how many that were none can still be tried.
+    private var search = DescriptionSearch()
     private var tries = StreamFormat.descriptionTries
     /// How much is kept when the end is looked for next in a stream without a description.
     private var nextWalk = StreamFormat.paddingWalk
@@ -116,20 +116,19 @@ public struct DeviceTail: ~Copyable, Sendable {
     /// Looks whether the stream has ended: with a description to which all before it fits, or,
     /// without one, with sections and a mark behind which nothing of the kind came for long.
     private mutating func findEnd() {
-        while tries > 0 {
-            switch Self.nextDescription(kept.bytes, from: searchedByteCount) {
-            case .none(let position):
-                searchedByteCount = position
-                return findPaddedEnd()
-            case .found(let item, _):
-                tries -= 1
-                searchedByteCount = item + 1
-                guard (try? walk()) != nil, descriptionByteCount > 0 else { continue }
-                hasEnded = true
-                return
-            }
+        while tries > 0, Self.next(of: &search, in: kept) != nil {
+            tries -= 1
+            guard (try? walk()) != nil, descriptionByteCount > 0 else { continue }
+            hasEnded = true
+            return
         }
         findPaddedEnd()
+    }
+
+    private static func next(
+        of search: inout DescriptionSearch, in kept: borrowing ByteQueue
+    ) -> Range<Int>? {
+        search.next(in: kept.bytes)
     }
 
     private mutating func findPaddedEnd() {
@@ -308,52 +307,16 @@ public struct DeviceTail: ~Copyable, Sendable {
     private mutating func findDescription() -> Int? {
         description = nil
         descriptionByteCount = 0
-        var position = 1
+        var search = DescriptionSearch()
         for _ in 0..<StreamFormat.descriptionTries {
-            guard case .found(let item, let text) = Self.nextDescription(kept.bytes, from: position)
-            else { break }
+            guard let text = search.next(in: kept.bytes) else { break }
             if let found = StreamDescription(json: [UInt8](kept.bytes.extracting(text))) {
                 description = found
                 descriptionByteCount = text.count
-                return item
+                return text.lowerBound - 5
             }
-            position = item + 1
         }
         return nil
-    }
-
-    private enum Search {
-        /// A text in braces, and where its item byte stands.
-        case found(item: Int, text: Range<Int>)
-        /// There is none before this position, from which one may begin.
-        case none(before: Int)
-    }
-
-    /// Where a text in braces stands behind an end-of-file mark and a length.
-    private static func nextDescription(_ bytes: RawSpan, from start: Int) -> Search {
-        var position = start
-        // The first that is not all there yet, to be looked at again when more has come.
-        var unfinished: Int?
-        while position + 6 <= bytes.byteCount {
-            defer { position += 1 }
-            guard
-                bytes.loadBigEndian(at: position, as: UInt8.self) == StreamFormat.Item.description,
-                bytes.loadBigEndian(at: position - 1, as: UInt8.self)
-                    == StreamFormat.Item.endOfFile,
-                bytes.loadBigEndian(at: position + 5, as: UInt8.self) == UInt8(ascii: "{")
-            else { continue }
-            let count = Int(bytes.loadBigEndian(at: position + 1, as: UInt32.self))
-            let text = position + 5..<position + 5 + count
-            guard count > 1, count <= StreamFormat.descriptionLimit else { continue }
-            guard text.upperBound <= bytes.byteCount else {
-                unfinished = unfinished ?? position
-                continue
-            }
-            guard bytes.loadBigEndian(at: text.upperBound - 1, as: UInt8.self) == UInt8(ascii: "}")
-            else { continue }
-            return .found(item: position, text: text)
-        }
-        return .none(before: unfinished ?? position)
     }
 
     private func fault(

@@ -47,17 +47,17 @@ struct Relay: AsyncParsableCommand, ConsoleCommand {
         let source = try await listener.accept { Console.note("relay: \($0)") }
         Console.note("relay: a source connected, carrying to \(connect)")
         let wire = try await Connection.connect(to: connect, security: outward)
-        let relay = MigrationRelay(
+        let carrier = MigrationRelay(
             source: source.socket, wire: wire.socket, options: relay.options)
         // A source with multifd on connects again; it is told so by name.
         let channels = Task {
             while let channel = try? await listener.accept(refused: { _ in }) {
-                await relay.look(at: channel.socket)
+                await carrier.look(at: channel.socket)
             }
         }
         defer { channels.cancel() }
-        let statistics = try await MoveWatch.run(wire, "relay", { relay.statistics }) {
-            try await relay.run()
+        let statistics = try await MoveWatch.run(wire, "relay", { carrier.statistics }) {
+            try await carrier.run()
         }
         try relay.report(statistics, as: "migrate.relay", "relay: the destination has the guest")
     }

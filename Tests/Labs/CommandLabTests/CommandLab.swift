@@ -125,7 +125,7 @@ struct CommandLab {
         let copy = folder.file("roost")
         try FileManager.default.copyItem(atPath: RoostProgram.locate(), toPath: copy)
         let clone = DocumentSchemas.repository
-        try await LabTool.run("\(clone)/Extras/stamp.sh", copy)
+        try await ChildProcess("\(clone)/Extras/stamp.sh", [copy], name: "stamp.sh").succeed()
         let commit = try await LabTool.run("git", "-C", clone, "rev-parse", "--short=12", "HEAD")
         let text = try await LabTool.run(copy, "--version")
         #expect(text.contains("commit     \(commit)"))

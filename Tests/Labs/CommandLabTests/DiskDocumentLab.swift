@@ -16,11 +16,16 @@ struct DiskDocumentLab {
             let server = try stage.start(
                 ["disk", "serve", "--image", "ram:1M", "--name", "web1", "--json"], mark: "-")
             try await server.line { $0.contains("\"serving\"") }
+            // A writable disk has one guest at a time.
+            var documents: [(name: String, text: String)] = []
+            let copy = try await stage.run(
+                ["disk", "connect", "web1", "--copy-to", stage.file("copy"), "--json"])
+            #expect(copy.status == 0, "\(copy.errors)")
+            documents.append(("copy", copy.output))
             let guest = try stage.start(
                 ["disk", "connect", "web1", "--nbdkit", stage.file("nbd"), "--json"], mark: "-")
             try await guest.line { $0.contains("disk.connect") }
             try await LabTool.run("nbdinfo", "nbd+unix:///?socket=\(stage.file("nbd"))")
-            var documents: [(name: String, text: String)] = []
             func take(_ arguments: String...) async throws -> JSONValue {
                 let run = try await stage.run(arguments + ["--json"])
                 #expect(run.status == 0, "\(arguments): \(run.errors)")
@@ -29,7 +34,6 @@ struct DiskDocumentLab {
             }
             _ = try await take("disk", "list")
             _ = try await take("disk", "doctor", "web1")
-            _ = try await take("disk", "connect", "web1", "--copy-to", stage.file("copy"))
             let domains = try await take("disk", "list", "--domains")["domains"]?.array ?? []
             let nbdkit = domains.first { $0["name"]?.string?.contains("nbdkit") == true }
             let number = try #require(

@@ -28,9 +28,10 @@ enum Obstacle: String, CaseIterable, Sendable {
                 atPath: path, withDestinationPath: "\(path).target")
         case .pipe:
             guard unsafe mkfifo(path, 0o600) == 0 else { throw Errno(rawValue: errno) }
-            return Made(
-                reader: try FileDescriptor.open(
-                    FilePath(path), .readOnly, options: [.nonBlocking, .closeOnExec]))
+            // Both ends, so that neither waits for the other; it takes what it is given.
+            let pipe = try FileDescriptor.open(
+                FilePath(path), .readWrite, options: [.nonBlocking, .closeOnExec])
+            return Made(reader: try LabTool.start("cat", [path]), pipe: pipe)
         case .foreignSocket:
             return Made(listener: try Self.listen(at: path))
         case .staleSocket:
@@ -52,7 +53,8 @@ enum Obstacle: String, CaseIterable, Sendable {
 
     /// What keeps an obstacle alive.
     struct Made: ~Copyable {
-        var reader: FileDescriptor?
+        var reader: ChildProcess?
+        var pipe: FileDescriptor?
         var listener: Listener?
 
         /// Whether nobody has connected to it.
@@ -63,7 +65,8 @@ enum Obstacle: String, CaseIterable, Sendable {
 
         deinit {
             listener?.stop()
-            try? reader?.close()
+            reader?.signal(SIGKILL)
+            try? pipe?.close()
         }
     }
 }

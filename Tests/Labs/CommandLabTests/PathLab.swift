@@ -82,6 +82,7 @@ struct PathLab {
         if isGood, option.runsOn {
             // It goes on, and takes away what it made when it is told to end.
             if option.listens { try await Self.waitUntilListening(at: path, child) }
+            _ = try await poll(.seconds(30), "\(child.name) to be started") { child.processID }
             child.signal(SIGTERM)
             _ = try await child.exit()
             if option.listens {
@@ -100,7 +101,8 @@ struct PathLab {
         }
         #expect(before != nil && FileFacts(at: path) == before, "\(arguments)\n\(child.text)")
         #expect(Self.content(of: path) == content, "\(arguments)")
-        #expect(made.isUntouched, "\(arguments): somebody connected")
+        let isUntouched = made.isUntouched
+        #expect(isUntouched, "\(arguments): somebody connected")
         withExtendedLifetime(made) {}
     }
 

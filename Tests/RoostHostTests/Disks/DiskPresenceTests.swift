@@ -48,12 +48,15 @@ import Testing
         let rig = try ControlRig()
         let disk = DoctorCase().disk
         let presence = try presence("web1", rig)
-        async let found = presence.waitForServer(waits: true, logger: Self.silent)
+        let waiting = Task {
+            try await presence.waitForServer(waits: true, logger: Self.silent)
+        }
         let server = try await ControlServer(
             try ControlName(.disk, "web1"), in: rig.directory, logger: rig.logger,
             snapshot: { disk })
         try await rig.serving(server) {
-            #expect(try await found == disk)
+            let found = try await waiting.value
+            #expect(found == disk)
         }
     }
 

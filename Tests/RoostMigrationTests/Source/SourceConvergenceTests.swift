@@ -217,7 +217,7 @@ import Testing
         #expect(error.kind == .notConverging)
         let text = error.description
         #expect(text.hasPrefix("does not converge after 12 rounds: dirties "), "\(text)")
-        #expect(text.contains("/s, link carries 9") && text.contains("KiB/s; allow"), "\(text)")
+        #expect(text.contains("/s, link carries 0.9") && text.contains("MiB/s; allow"), "\(text)")
         #expect(text.contains("turn auto-converge on"), "\(text)")
         #expect(outcome.statistics.ram.dirtySyncCount == 13)
         #expect(guest.runsOn)

@@ -38,7 +38,7 @@ struct TAPOptionTests {
         }
         #expect(error?.kind == .port)
         #expect(error?.description.contains("/nonexistent/net/tun") == true)
-        #expect(error?.description.contains("module tun") == true)
+        #expect(error?.description.contains("modprobe tun") == true)
     }
 
     @Test("a network namespace that is not there is said to be so")
