@@ -70,6 +70,7 @@ struct StampedGuestCommand: ParsableCommand {
         guest.work { stopRequested.load(ordering: .relaxed) }
         let result = guest.verify()
         say(result.json)
+        Leavings.removeAll()
         if !result.isRight { throw ExitCode.failure }
     }
 
@@ -85,6 +86,7 @@ struct StampedGuestCommand: ParsableCommand {
             // SAFETY: one byte of a local value.
             while unsafe read(STDIN_FILENO, &byte, 1) > 0 || errno == EINTR { errno = 0 }
             // Whoever started this guest is gone, and with it who would stop it.
+            Leavings.removeAll()
             _exit(0)
         }
     }

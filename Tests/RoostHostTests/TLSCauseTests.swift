@@ -121,7 +121,9 @@ import Testing
         let error = await #expect(throws: HostError.self) {
             _ = try await TLSBridge.connect(host: "127.0.0.1", port: Int(port), identity: identity)
         }
-        #expect(error?.description.contains("answers without TLS") == true)
+        #expect(
+            error?.description.contains("answers without TLS") == true,
+            "\(error?.description ?? "")")
         expectNoPath(error?.description ?? "")
         _ = try await answered.value
     }

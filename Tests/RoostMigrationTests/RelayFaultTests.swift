@@ -32,7 +32,7 @@ import Testing
         _ rig: RelayRig, _ what: String, location: SourceLocation = #_sourceLocation
     ) async throws -> (relay: MigrationError, receiver: MigrationError) {
         let outcome = try await rig.run()
-        #expect(outcome.leavesNothing, "\(what)", sourceLocation: location)
+        #expect(await outcome.leavesNothing, "\(what)", sourceLocation: location)
         let relay = try #require(outcome.relay.error, "\(what)", sourceLocation: location)
         let receiver = try #require(outcome.receiver.error, "\(what)", sourceLocation: location)
         #expect(
@@ -75,7 +75,7 @@ import Testing
         var rig = try RelayTests.rig(Self.answered)
         rig.verdict = 1
         let outcome = try await rig.run()
-        #expect(outcome.leavesNothing)
+        #expect(await outcome.leavesNothing)
         let said = "the destination QEMU did not take the guest"
         #expect(outcome.receiver.error?.description.contains(said) == true)
         #expect(outcome.relay.error?.description.contains(said) == true)
@@ -101,7 +101,7 @@ import Testing
             var rig = try RelayTests.rig(file)
             rig.wireFault = .cut(back: place)
             let outcome = try await rig.run()
-            #expect(outcome.leavesNothing, "cut back at \(place)")
+            #expect(await outcome.leavesNothing, "cut back at \(place)")
             #expect(outcome.relay.error != nil, "cut back at \(place)")
         }
     }
@@ -122,7 +122,7 @@ import Testing
             rig.wireFault = .flip(back: place)
             rig.grace = .milliseconds(200)
             let outcome = try await rig.run()
-            #expect(outcome.leavesNothing)
+            #expect(await outcome.leavesNothing)
             let error = try #require(outcome.relay.error)
             // A longer piece of answers than was sent is waited for until the wire ends.
             let isRefused = ["broke Roost's wire", "went away"].contains {
@@ -307,8 +307,8 @@ import Testing
             try await once(0)
             let before = count()
             for place in stride(from: 0, to: 110_000, by: 9_973) { try await once(place) }
-            #expect(ProcessState.soon { count() == before })
-            #expect(ProcessState.soon { ProcessState.moveThreads().isEmpty })
+            #expect(await ProcessState.settles { count() == before })
+            #expect(await ProcessState.settles { ProcessState.moveThreads().isEmpty })
         }
     }
 }

@@ -127,7 +127,9 @@ struct CommandLab {
         let clone = DocumentSchemas.repository
         try await ChildProcess("\(clone)/Extras/stamp.sh", [copy], name: "stamp.sh").succeed()
         let commit = try await LabTool.run("git", "-C", clone, "rev-parse", "--short=12", "HEAD")
-        let text = try await LabTool.run(copy, "--version")
+        let stamped = try ChildProcess(copy, ["--version"])
+        try await stamped.succeed()
+        let text = stamped.output
         #expect(text.contains("commit     \(commit)"))
         #expect(text.contains(try Regex("Swift +[0-9]")))
         #expect(text.contains(try Regex("packages .*swift-nio [0-9]")))

@@ -82,7 +82,10 @@ struct PathLab {
         if isGood, option.runsOn {
             // It goes on, and takes away what it made when it is told to end.
             if option.listens { try await Self.waitUntilListening(at: path, child) }
-            _ = try await poll(.seconds(30), "\(child.name) to be started") { child.processID }
+            if option == .guestSocket { try await child.line { $0 == "READY" } }
+            _ = try await poll(.seconds(30), "\(child.name) to be started") {
+                child.processID != nil || child.hasEnded ? true : nil
+            }
             child.signal(SIGTERM)
             _ = try await child.exit()
             if option.listens {

@@ -82,7 +82,9 @@ struct SignalLab {
         let folder = stage.file(name)
         guard unsafe mkfifo("\(folder)/pipe", 0o600) == 0 else { throw LabError("no pipe") }
         let child = try stage.start(command.arguments(folder, name), mark: name)
-        _ = try await poll(.seconds(30), "\(name) to be started") { child.processID }
+        _ = try await poll(.seconds(30), "\(name) to be started") {
+            child.processID != nil || child.hasEnded ? true : nil
+        }
         // The moment is what is tested, not whether something has happened by then.
         try await Task.sleep(for: delay)
         child.signal(number)
