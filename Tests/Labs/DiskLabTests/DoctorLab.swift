@@ -101,7 +101,7 @@ struct DoctorLab {
             try await patient.backend.stop()
             try await patient.stage.killHypervisor()
             for left in ["disk-web1.sock", "hypervisor", "xenstore"] {
-                _ = patient.stage.file(left)
+                _ = (patient.stage.file(left), patient.stage.file(left + ".lock"))
             }
             try await patient.stage.expectFault(
                 "web1", "hypervisorAbsent", says: "no hypervisor answers on",
