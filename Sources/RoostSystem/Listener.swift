@@ -183,13 +183,3 @@ package final class Listener: Sendable {
         stop()
     }
 }
-
-extension Duration {
-    /// Whole milliseconds, rounded up, as poll(2) takes them; a longer time is cut to 24 days.
-    var clampedMilliseconds: Int32 {
-        let (seconds, attoseconds) = components
-        guard seconds < Int64(Int32.max) / 1000 - 1 else { return Int32.max }
-        guard seconds >= 0 else { return 0 }
-        return Int32(seconds * 1000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)
-    }
-}
