@@ -34,7 +34,7 @@ import Testing
             #expect(error?.description.contains("off") == true)
             #expect(error?.description.contains("cut short") == false)
         }
-        #expect(outcome.isReleased)
+        #expect(await outcome.leavesNothing)
     }
 
     @Test(arguments: [Array("GET / HTTP/1.1\r\n".utf8), [0x51, 0x45, 0x56, 0x4d]] as [[UInt8]])

@@ -45,6 +45,8 @@ struct RelayRig: Sendable {
     enum WireFault: Sendable {
         /// It breaks when so many bytes went towards the receiver, or came back.
         case cut(forward: Int = .max, back: Int = .max)
+        /// It breaks so many bytes before the frame END, from the relay's side.
+        case cutBeforeEnd(Int)
         /// A bit of the byte at a place of either direction is turned over.
         case flip(forward: Int = -1, back: Int = -1)
     }
@@ -289,6 +291,7 @@ final class RelayProxy: Sendable {
     func carryForward() -> Int {
         switch fault {
         case .cut(let forward, _): carry(near, far, cutAt: forward)
+        case .cutBeforeEnd(let byteCount): carryFrames(cutBeforeEnd: byteCount)
         case .flip(let forward, _): carry(near, far, flipAt: forward)
         case nil: carry(near, far)
         }
@@ -298,7 +301,7 @@ final class RelayProxy: Sendable {
         switch fault {
         case .cut(_, let back): carry(far, near, cutAt: back)
         case .flip(_, let back): carry(far, near, flipAt: back)
-        case nil: carry(far, near)
+        case .cutBeforeEnd, nil: carry(far, near)
         }
     }
 
@@ -306,6 +309,42 @@ final class RelayProxy: Sendable {
     func cut() {
         near.shutdown(.both)
         far.shutdown(.both)
+    }
+
+    /// Carries towards the receiver frame by frame, each when the next one is whole, so that the one
+    /// before END can lose its last bytes; the greeting, which the receiver answers, goes at once.
+    ///
+    /// How many frames a move has hangs on how its bytes come, so only this finds a place by END.
+    private func carryFrames(cutBeforeEnd byteCount: Int) -> Int {
+        var input: [UInt8] = []
+        var last: [UInt8] = []
+        var position = 0
+        func send(_ bytes: [UInt8]) {
+            position += bytes.count
+            try? far.send(unsafe bytes.span.bytes)
+        }
+        while let more = RelayRig.read(near) {
+            input += more
+            while input.count >= WireFormat.headByteCount {
+                let length = Int(unsafe input.span.bytes.loadBigEndian(at: 4, as: UInt32.self))
+                let whole = WireFormat.headByteCount + length
+                guard input.count >= whole else { break }
+                if input[0] == WireFormat.Kind.end.rawValue {
+                    send(last.dropLast(byteCount))
+                    cut()
+                    return position
+                }
+                send(last)
+                last = Array(input.prefix(whole))
+                input.removeFirst(whole)
+                guard position == 0, last[0] == WireFormat.Kind.hello.rawValue else { continue }
+                send(last)
+                last = []
+            }
+        }
+        send(last + input)
+        far.shutdown(.writing)
+        return position
     }
 
     private func carry(
