@@ -135,7 +135,7 @@ static void write_number(char *digits, pid_t pid) {
 
 static void become_child(
     const char *program, char *const *arguments, char **environment, char *digits,
-    int listening, int output, int ready, pid_t parent) {
+    int listening, int output, int errors, int ready, pid_t parent) {
     int spare_ready = fcntl(ready, F_DUPFD_CLOEXEC, 16);
     if (spare_ready < 0) {
         // EINVAL where the limit on open files is that low.
@@ -157,7 +157,7 @@ static void become_child(
     if (null < 0 || dup2(null, 0) < 0) {
         report_and_end(spare_ready);
     }
-    if (output >= 0 && (dup2(output, 1) < 0 || dup2(output, 2) < 0)) {
+    if ((output >= 0 && dup2(output, 1) < 0) || (errors >= 0 && dup2(errors, 2) < 0)) {
         report_and_end(spare_ready);
     }
     if (listening >= 0) {
@@ -175,7 +175,7 @@ static void become_child(
 }
 
 pid_t croost_start_child(
-    const char *program, char *const *arguments, int listening, int output, int ready) {
+    const char *program, char *const *arguments, int listening, int output, int errors, int ready) {
     size_t count = 0;
     while (environ[count] != NULL) {
         count++;
@@ -201,7 +201,7 @@ pid_t croost_start_child(
     if (pid == 0) {
         become_child(
             program, arguments, environment, pid_text + strlen("LISTEN_PID="), listening, output,
-            ready, parent);
+            errors, ready, parent);
         _exit(126);
     }
     int failure = errno;

@@ -16,21 +16,24 @@ package enum ChildProgram {
 
     /// Starts a program and waits for its end, blocking.
     ///
-    /// Its standard input is empty; its output and errors are this process's.
+    /// Its standard input is empty.
     ///
     /// - Parameters:
     ///   - program: Its name, found along PATH, or its path.
     ///   - arguments: Its arguments, without its name.
     ///   - listening: A socket that it gets as systemd's services do (sd_listen_fds(3)), or `nil`.
+    ///   - output: Its standard output, or `nil` for this process's.
+    ///   - errors: Its standard error, or `nil` for this process's.
     ///   - stop: Ends the program when raised: first it is asked, then killed.
     ///   - started: Is told its process number.
     /// - Returns: Its status, as a shell has it.
     /// - Throws: `SystemError` of kind `thread` when it cannot be started.
     package static func run(
         _ program: String, _ arguments: [String], listening: FileDescriptor? = nil,
+        output: FileDescriptor? = nil, errors: FileDescriptor? = nil,
         until stop: StopSignal, started: (Int32) -> Void = { _ in }
     ) throws(SystemError) -> Int32 {
-        let child = try start(program, arguments, listening)
+        let child = try start(program, arguments, listening, output, errors)
         started(child)
         let handle: ProcessHandle
         do throws(Errno) {
@@ -69,7 +72,7 @@ package enum ChildProgram {
         let child: Int32
         do {
             let writer = OwnedDescriptor(FileDescriptor(rawValue: writeEnd))
-            child = try start(program, arguments, nil, output: writer.descriptor)
+            child = try start(program, arguments, nil, writer.descriptor, writer.descriptor)
         }
         let deadline = ContinuousClock.now + limit
         var bytes: [UInt8] = []
@@ -95,7 +98,7 @@ package enum ChildProgram {
 
     private static func start(
         _ program: String, _ arguments: [String], _ listening: FileDescriptor?,
-        output: FileDescriptor? = nil
+        _ output: FileDescriptor?, _ errors: FileDescriptor?
     ) throws(SystemError) -> Int32 {
         var readEnd: Int32 = -1
         var writeEnd: Int32 = -1
@@ -113,7 +116,7 @@ package enum ChildProgram {
             // SAFETY: copies of the texts, ended by NULL, freed after the call that reads them.
             child = unsafe croost_start_child(
                 program, words, listening?.rawValue ?? -1, output?.rawValue ?? -1,
-                writer.descriptor.rawValue)
+                errors?.rawValue ?? -1, writer.descriptor.rawValue)
             unsafe words.forEach { unsafe free($0) }
         }
         guard child > 0 else { throw failure(program, Errno(rawValue: -child)) }

@@ -39,13 +39,20 @@ package enum SmallFile {
 
     /// Opens a file to write commands to.
     ///
-    /// - Parameter path: Where it is.
+    /// - Parameters:
+    ///   - path: Where it is.
+    ///   - mode: The permissions of a new file, which there must not be yet; `nil` opens one that is.
     /// - Returns: Its descriptor.
     /// - Throws: `Errno` of open(2).
-    package static func openForWriting(_ path: String) throws(Errno) -> OwnedDescriptor {
+    package static func openForWriting(
+        _ path: String, making mode: FilePermissions? = nil
+    ) throws(Errno) -> OwnedDescriptor {
+        let making: FileDescriptor.OpenOptions = mode == nil ? [] : [.create, .exclusiveCreate]
         do {
             return OwnedDescriptor(
-                try FileDescriptor.open(FilePath(path), .writeOnly, options: .closeOnExec))
+                try FileDescriptor.open(
+                    FilePath(path), .writeOnly, options: making.union(.closeOnExec),
+                    permissions: mode))
         } catch {
             throw error as? Errno ?? .ioError
         }

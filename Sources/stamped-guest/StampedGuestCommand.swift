@@ -47,11 +47,7 @@ struct StampedGuestCommand: ParsableCommand {
     @Flag(help: "Wait for the memory of a guest that moves here.")
     var incoming = false
 
-    @Flag(help: "End when the standard input does.")
-    var exitWithInput = false
-
     func run() throws {
-        if exitWithInput { endWithInput() }
         let guest: StampedGuest
         if incoming {
             guest = try StampedGuest.arrive(byteCount: memory.byteCount, socket: socket) {
@@ -78,17 +74,6 @@ struct StampedGuestCommand: ParsableCommand {
     private func say(_ line: String) {
         print(line)
         fflush(nil)
-    }
-
-    private func endWithInput() {
-        _ = DedicatedThread.start(name: "input") {
-            var byte: UInt8 = 0
-            // SAFETY: one byte of a local value.
-            while unsafe read(STDIN_FILENO, &byte, 1) > 0 || errno == EINTR { errno = 0 }
-            // Whoever started this guest is gone, and with it who would stop it.
-            Leavings.removeAll()
-            _exit(0)
-        }
     }
 
     private func stopOnSignals() {

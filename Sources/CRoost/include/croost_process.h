@@ -51,15 +51,15 @@ pid_t croost_keeper_start(const struct croost_keeper *_Nonnull keeper);
 void croost_keeper_reap(pid_t keeper);
 
 /// Starts a program, found along PATH, as a child that is killed when the calling thread ends, also
-/// when that is killed. Its standard input is /dev/null, its standard output and error are `output`,
-/// or the caller's where that is negative; it inherits the environment, the default for every signal,
-/// and, unless negative, a listening socket as descriptor 3 with LISTEN_PID and LISTEN_FDS
-/// (sd_listen_fds(3)). What keeps it from being executed is written to
-/// `ready` as a letter `E` and the errno; `ready` closes when it is. Answers its process number or a
-/// negated errno.
+/// when that is killed. Its standard input is /dev/null, its standard output and error are `output` and
+/// `errors`, each the caller's where that is negative and neither of the numbers 0 to 2 otherwise; it
+/// inherits the environment, the default for every signal, and, unless negative, a listening socket as
+/// descriptor 3 with LISTEN_PID and LISTEN_FDS (sd_listen_fds(3)). What keeps it from being executed is
+/// written to `ready` as a letter `E` and the errno; `ready` closes when it is. Answers its process
+/// number or a negated errno.
 pid_t croost_start_child(
     const char *_Nonnull program, char *_Nullable const *_Nonnull arguments, int listening,
-    int output, int ready);
+    int output, int errors, int ready);
 
 /// What this process may use of a resource, and what it may raise that to (getrlimit(2)): 0 open
 /// files, 1 bytes of locked memory, 2 processes of the user; UINT64_MAX is no limit. Answers 0 or a

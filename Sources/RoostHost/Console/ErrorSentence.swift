@@ -1,4 +1,4 @@
-internal import Foundation
+internal import FoundationEssentials
 internal import NIOCore
 internal import RoostBlock
 internal import RoostGuest
@@ -40,7 +40,6 @@ public enum ErrorSentence {
         switch error {
         case let error as Errno: error.description
         case let error as IOError: error.description
-        case let error as CocoaError: error.localizedDescription
         case let error as any LocalizedError: error.errorDescription
         case is CancellationError: "it was stopped before its end"
         default: nil

@@ -10,7 +10,7 @@ internal import SystemPackage
 /// nbdkit is a child of this process, ends with it however that ends, and serves until this is
 /// cancelled.
 final class NBDKitConnection: DiskConnectionEngine {
-    /// The plugin, which lies beside the program.
+    /// The plugin's file.
     static let pluginName = "libRoostNBDKit.so"
 
     private let options: DiskConnectionOptions
@@ -31,12 +31,11 @@ final class NBDKitConnection: DiskConnectionEngine {
         _ options: DiskConnectionOptions, socket: String, at location: HypervisorLocation
     ) throws(HostError) {
         self.options = options
-        let plugin = FilePath(try DiskEngines.program()).removingLastComponent()
-            .appending(Self.pluginName).string
-        guard FileFacts(at: plugin, followsLinks: true)?.kind == .file else {
+        let plugin = CompanionFile(Self.pluginName, of: try DiskEngines.program())
+        guard plugin.isPresent else {
             throw HostError(
-                .disk, path: plugin,
-                "the plugin of nbdkit is not at \(plugin): build it beside roost (make build)")
+                .disk, path: plugin.path,
+                "the plugin of nbdkit is not at \(plugin.path): \(CompanionFile.remedy)")
         }
         do throws(SystemError) {
             listener = try Listener(on: .unix(path: socket))
@@ -49,7 +48,7 @@ final class NBDKitConnection: DiskConnectionEngine {
             throw HostError(.disk, errno: error, "cannot make an event descriptor: \(error)")
         }
         arguments = [
-            "--foreground", plugin, "disk=\(options.disk)", "socket=\(location.socketPath)",
+            "--foreground", plugin.path, "disk=\(options.disk)", "socket=\(location.socketPath)",
             "policy=\(options.policy.rawValue)", "queues=\(options.queueCount)",
             "ring-order=\(options.ringPageOrder)", "segments=\(options.segmentLimit)",
         ]

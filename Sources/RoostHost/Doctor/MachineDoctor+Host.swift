@@ -213,7 +213,7 @@ extension MachineDoctor {
     }
 
     private static func companion(
-        _ rule: MachineFinding.Rule, _ name: String, _ found: MachineFacts.Companion?, need: String
+        _ rule: MachineFinding.Rule, _ name: String, _ found: CompanionFile?, need: String
     ) -> MachineFinding {
         guard let found else {
             return MachineFinding(
@@ -223,6 +223,6 @@ extension MachineDoctor {
         return finding(
             rule, "\(name) is at \(found.path)", for: need,
             unless: found.isPresent
-                ? nil : ("\(name) is not at \(found.path)", "build it beside roost (make build)"))
+                ? nil : ("\(name) is not at \(found.path)", CompanionFile.remedy))
     }
 }

@@ -75,20 +75,6 @@ public struct MachineFacts: Equatable, Sendable {
         }
     }
 
-    /// A file that belongs beside this program.
-    public struct Companion: Equatable, Sendable {
-        /// Where it belongs.
-        public var path: String
-        /// Whether it is there.
-        public var isPresent: Bool
-
-        /// Names one.
-        public init(path: String, isPresent: Bool) {
-            self.path = path
-            self.isPresent = isPresent
-        }
-    }
-
     /// The kernel's release, such as `6.1.0-50-amd64`; `nil` where /proc is not mounted.
     public var kernelRelease: String?
     /// Whether /proc is mounted.
@@ -158,9 +144,9 @@ public struct MachineFacts: Equatable, Sendable {
     /// Other programs, by their names.
     public var programs: [String: Program] = [:]
     /// The plugin of nbdkit; `nil` where this program cannot tell its own path.
-    public var plugin: Companion?
+    public var plugin: CompanionFile?
     /// Likewise the stamped guest.
-    public var stampedGuest: Companion?
+    public var stampedGuest: CompanionFile?
 
     /// A machine on which everything works and no other program is installed.
     public init() {}

@@ -188,14 +188,8 @@ public enum MachineProbe {
             facts.programs[name] = find(name, in: folders).map { .present($0) } ?? .missing
         }
         guard let program = ThisProcess.program else { return }
-        let beside = FilePath(program).removingLastComponent()
-        func companion(_ name: String) -> MachineFacts.Companion {
-            let path = beside.appending(name).string
-            return MachineFacts.Companion(
-                path: path, isPresent: FileFacts(at: path, followsLinks: true)?.kind == .file)
-        }
-        facts.plugin = companion(NBDKitConnection.pluginName)
-        facts.stampedGuest = companion(StampedGuestProgram.name)
+        facts.plugin = CompanionFile(NBDKitConnection.pluginName, of: program)
+        facts.stampedGuest = CompanionFile(StampedGuestProgram.name, of: program)
     }
 
     private static func find(_ name: String, in folders: [String]) -> String? {

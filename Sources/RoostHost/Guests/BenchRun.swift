@@ -1,8 +1,8 @@
-internal import Foundation
 internal import Logging
 public import RoostMigration
 internal import RoostSystem
 internal import Synchronization
+internal import SystemPackage
 
 /// A stamped guest that is moved from process to process on this host.
 ///
@@ -53,8 +53,7 @@ public struct BenchRun: Sendable {
     ) async throws -> Report {
         try checkMemory(available: ThisProcess.availableMemory)
         let folder = try Self.folder()
-        defer { try? FileManager.default.removeItem(atPath: folder) }
-        let guests = Guests(workload, folder: folder, filling: filling)
+        let guests = Guests(workload, folder: folder.path, filling: filling)
         do {
             return try await withTaskCancellationHandler {
                 try await carry(guests, count, observer)
@@ -172,12 +171,15 @@ public struct BenchRun: Sendable {
         }
     }
 
-    private static func folder() throws -> String {
-        let path = NSTemporaryDirectory() + "roost-migrate-" + UUID().uuidString.prefix(8)
-        try FileManager.default.createDirectory(
-            atPath: path, withIntermediateDirectories: false,
-            attributes: [.posixPermissions: 0o700])
-        return path
+    private static func folder() throws(HostError) -> ScratchFolder {
+        do throws(Errno) {
+            return try ScratchFolder(named: "roost-migrate")
+        } catch {
+            throw HostError(
+                .guest, errno: error,
+                "cannot make a folder for the guests' sockets: \(error); name another place in TMPDIR"
+            )
+        }
     }
 
     private static func blocking<Value: Sendable>(

@@ -1,7 +1,6 @@
-internal import Foundation
-internal import Glibc
+internal import FoundationEssentials
 internal import RoostSystem
-internal import Synchronization
+internal import SystemPackage
 
 /// A run of the program `stamped-guest`: a guest whose whole state is its memory.
 ///
@@ -52,10 +51,7 @@ public final class StampedGuestProgram: Sendable {
 
     /// The socket on which a mover connects.
     public let socket: String
-    private let process: Process
-    private let input = Pipe()
-    private let output: Pipe
-    private let rest = Mutex<[UInt8]>([])
+    private let process: RunningProgram
 
     /// Starts the program and waits until a mover can connect.
     ///
@@ -70,12 +66,9 @@ public final class StampedGuestProgram: Sendable {
         filling: (UInt64) -> Void = { _ in }
     ) throws(HostError) {
         self.socket = socket
-        process = Process()
-        output = Pipe()
         let program = try Self.program()
-        process.executableURL = URL(fileURLWithPath: program)
-        process.arguments =
-            ["--socket", socket, "--memory", "\(workload.byteCount)", "--exit-with-input"]
+        let arguments =
+            ["--socket", socket, "--memory", "\(workload.byteCount)"]
             + (isIncoming
                 ? ["--incoming"]
                 : [
@@ -83,24 +76,20 @@ public final class StampedGuestProgram: Sendable {
                     "\(workload.writesPerSecond)", "--bytes-per-write",
                     "\(workload.bytesPerWrite)", "--content", workload.content,
                 ])
-        process.standardOutput = output
         // A pipe that nobody reads could stop it.
         let words = socket + ".errors"
-        _ = FileManager.default.createFile(atPath: words, contents: nil)
-        process.standardError = FileHandle(forWritingAtPath: words) ?? FileHandle.nullDevice
-        // The guest ends with its input, so it does not outlive a killed roost.
-        process.standardInput = input
         do {
-            try process.run()
+            let errors = try SmallFile.openForWriting(words, making: .ownerReadWrite)
+            process = try RunningProgram(program, arguments, errors: errors.descriptor)
         } catch {
             throw HostError(
                 .guest, path: program,
                 "cannot start \(program): \(ErrorSentence.of(error).withoutFullStop)")
         }
-        var line = readLine()
+        var line = process.readLine()
         while let told = line, told.hasPrefix(Self.filled) {
             if let byteCount = UInt64(told.dropFirst(Self.filled.count)) { filling(byteCount) }
-            line = readLine()
+            line = process.readLine()
         }
         guard line == "READY" else {
             process.terminate()
@@ -128,21 +117,19 @@ public final class StampedGuestProgram: Sendable {
     /// The program's name.
     static let name = "stamped-guest"
 
-    /// Where the program is: beside this one.
+    /// Where the program is.
     private static func program() throws(HostError) -> String {
-        let own = URL(fileURLWithPath: ThisProcess.program ?? CommandLine.arguments[0])
-        let path = own.deletingLastPathComponent().appendingPathComponent(name).path
-        guard FileManager.default.isExecutableFile(atPath: path) else {
+        let file = CompanionFile(name, of: ThisProcess.program ?? CommandLine.arguments[0])
+        guard file.isPresent else {
             throw HostError(
-                .guest, path: path,
-                "the guest's program is not at \(path), beside roost: make build makes both, and "
-                    + "both have to be installed")
+                .guest, path: file.path,
+                "the guest's program is not at \(file.path): \(CompanionFile.remedy)")
         }
-        return path
+        return file.path
     }
 
     /// The guest's process number.
-    public var processID: Int32 { process.processIdentifier }
+    public var processID: Int32 { process.processID }
 
     /// What the guest found when its memory had arrived.
     ///
@@ -151,7 +138,7 @@ public final class StampedGuestProgram: Sendable {
     /// - Returns: The verification.
     /// - Throws: `HostError` when it ended without.
     public func verification() throws(HostError) -> Verification {
-        guard let line = readLine(),
+        guard let line = process.readLine(),
             let found = try? JSONDecoder().decode(Verification.self, from: Data(line.utf8))
         else {
             throw HostError(
@@ -167,37 +154,15 @@ public final class StampedGuestProgram: Sendable {
     public func stop() throws(HostError) -> Verification {
         process.terminate()
         let found = try verification()
-        process.waitUntilExit()
+        process.waitForEnd()
         return found
     }
 
     /// Ends the guest at once; whoever waits for a line of it goes on with an error.
-    public func kill() {
-        if process.isRunning { _ = Glibc.kill(process.processIdentifier, SIGKILL) }
-    }
+    public func kill() { process.kill() }
 
     /// Waits for a guest that moved away, whose process was ended.
-    public func waitForEnd() {
-        process.waitUntilExit()
-    }
-
-    private func readLine() -> String? {
-        rest.withLock { rest in
-            while true {
-                if let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
-                    defer { rest.removeSubrange(...end) }
-                    return String(decoding: rest[..<end], as: UTF8.self)
-                }
-                let more = output.fileHandleForReading.availableData
-                guard !more.isEmpty else { return nil }
-                rest += more
-            }
-        }
-    }
-
-    deinit {
-        kill()
-    }
+    public func waitForEnd() { process.waitForEnd() }
 }
 
 extension String {

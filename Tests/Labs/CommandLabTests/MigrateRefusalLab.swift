@@ -112,8 +112,8 @@ struct MigrateRefusalLab {
         let program = try ChildProcess(copy, ["migrate", "bench", "--memory", "1M"])
         #expect(try await program.exit() == 1)
         #expect(
-            program.text == "Error: the guest's program is not at \(folder.file("stamped-guest")), "
-                + "beside roost: make build makes both, and both have to be installed")
+            program.text == "Error: the guest's program is not at \(folder.file("stamped-guest")): "
+                + "build it beside roost (make build), or install both (make install)")
     }
 
     @Test("a guest that is given up in its first round gets no advice that was not measured")

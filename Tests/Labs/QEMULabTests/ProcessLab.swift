@@ -8,9 +8,24 @@ import TestSupport
 /// write was lost and none was done twice.
 @Suite(.serialized, .tags(.lab), .timeLimit(.minutes(5)))
 struct ProcessLab {
+    /// Where the runs of a test have their guests' sockets.
+    private let folder: TemporaryFolder
+
+    init() throws {
+        folder = try TemporaryFolder()
+    }
+
+    /// Starts the bench, with its guests' sockets in the test's folder.
+    private func start(_ arguments: [String]) throws -> ChildProcess {
+        try ChildProcess(
+            "/usr/bin/env",
+            ["TMPDIR=\(folder.path)", RoostProgram.locate(), "migrate", "bench"] + arguments,
+            name: "roost migrate bench")
+    }
+
     /// Runs the bench and expects its guest to be right at the end.
     private func bench(_ arguments: [String]) async throws -> JSONValue {
-        let program = try RoostProgram.start(["migrate", "bench", "--json"] + arguments)
+        let program = try start(["--json"] + arguments)
         try await program.succeed()
         let report = try program.json()
         let found = try #require(report["verification"])
@@ -18,17 +33,22 @@ struct ProcessLab {
         return report
     }
 
-    /// Expects that nothing of a run is left: no guest and no control group.
+    /// Expects that nothing of a run is left: no guest, no file and no control group of a guest that
+    /// has ended; other runs of this machine may have theirs.
     private func expectNothingLeft() throws {
         let files = FileManager.default
         let root = "/sys/fs/cgroup"
         let groups = try files.contentsOfDirectory(atPath: root).flatMap { name in
             (try? files.contentsOfDirectory(atPath: "\(root)/\(name)")) ?? []
         }
-        #expect(!groups.contains { $0.hasPrefix("roost-") })
+        let left = groups.filter { $0.hasPrefix("roost-") }.filter { name in
+            !files.fileExists(atPath: "/proc/\(name.dropFirst("roost-".count))")
+        }
+        #expect(left == [])
+        #expect(try files.contentsOfDirectory(atPath: folder.path) == [])
         let guests = try files.contentsOfDirectory(atPath: "/proc").filter { name in
             let line = files.contents(atPath: "/proc/\(name)/cmdline") ?? Data()
-            return String(decoding: line, as: UTF8.self).contains("/roost-migrate-")
+            return String(decoding: line, as: UTF8.self).contains("\(folder.path)/")
         }
         #expect(guests == [])
     }
@@ -74,7 +94,7 @@ struct ProcessLab {
                 "--decompress-threads", pick("0", "2"),
             ])
         arguments += pick([], ["--max-bandwidth", "64M"])
-        let program = try RoostProgram.start(["migrate", "bench"] + arguments)
+        let program = try start(arguments)
         let status = try await program.exit()
         // A guest that dirties too fast stays where it was, as sound as one that moved.
         #expect(status == 0 || program.text.contains("does not converge"), "\(arguments)")
@@ -105,8 +125,8 @@ struct ProcessLab {
     @Test("MIG-8 a guest that does not converge is given up with both rates, and runs on")
     func verdict() async throws {
         try await LabClock.measure("process that does not converge") {
-            let program = try RoostProgram.start([
-                "migrate", "bench", "--memory", "16M", "--hot", "50", "--writes", "0",
+            let program = try start([
+                "--memory", "16M", "--hot", "50", "--writes", "0",
                 "--max-bandwidth", "16M", "--downtime", "1", "--max-rounds", "3",
             ])
             #expect(try await program.exit() == 1)
@@ -127,8 +147,8 @@ struct ProcessLab {
                     atPath: "/sys/fs/cgroup/cpu/cgroup.procs")
         else { return }
         try await LabClock.measure("process slowed down by \(throttle)") {
-            let program = try RoostProgram.start([
-                "migrate", "bench", "--memory", "16M", "--hot", "50", "--writes", "0",
+            let program = try start([
+                "--memory", "16M", "--hot", "50", "--writes", "0",
                 "--max-bandwidth", "16M", "--downtime", "1", "--timeout", "5",
                 "--auto-converge", "--throttle", throttle,
             ])
@@ -142,8 +162,8 @@ struct ProcessLab {
     @Test("MIG-9 Ctrl-C ends the bench and its guests")
     func interrupted() async throws {
         try await LabClock.measure("process interrupted") {
-            let program = try RoostProgram.start([
-                "migrate", "bench", "--memory", "64M", "--max-bandwidth", "4M",
+            let program = try start([
+                "--memory", "64M", "--max-bandwidth", "4M",
             ])
             try await program.line { $0.contains("active") }
             program.signal(SIGINT)

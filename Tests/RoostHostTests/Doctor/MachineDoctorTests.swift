@@ -45,8 +45,8 @@ import Testing
         ] {
             facts.programs[name] = .present("version 1.2")
         }
-        facts.plugin = MachineFacts.Companion(path: "/bin/plugin.so", isPresent: true)
-        facts.stampedGuest = MachineFacts.Companion(path: "/bin/stamped-guest", isPresent: true)
+        facts.plugin = CompanionFile(path: "/bin/plugin.so", isPresent: true)
+        facts.stampedGuest = CompanionFile(path: "/bin/stamped-guest", isPresent: true)
         return facts
     }()
 
