@@ -1,89 +1,74 @@
-internal import Hummingbird
-internal import HummingbirdCore
-internal import Logging
-internal import NIOCore
+internal import NIOHTTP1
+
+/// What a control socket is asked.
+struct ControlRequest: Sendable {
+    let method: HTTPMethod
+    /// The path, without a query.
+    let path: String
+    let body: [UInt8]
+}
+
+/// What it answers.
+struct ControlAnswer: Sendable {
+    let status: HTTPResponseStatus
+    /// JSON.
+    let body: [UInt8]
+    /// Called when the answer has been written.
+    var afterwards: @Sendable () -> Void = {}
+
+    init(
+        _ status: HTTPResponseStatus, _ body: [UInt8],
+        afterwards: @escaping @Sendable () -> Void = {}
+    ) {
+        self.status = status
+        self.body = body
+        self.afterwards = afterwards
+    }
+
+    /// Answers that something is not done, in one sentence.
+    static func refusal(_ status: HTTPResponseStatus, _ sentence: String) -> ControlAnswer {
+        ControlAnswer(
+            status, (try? ControlJSON.encode(ControlRefusal(sentence))) ?? Array("{}".utf8))
+    }
+}
 
 /// The routes of one control socket.
 struct ControlRoutes: Sendable {
-    private let responder: RouterResponder<BasicRequestContext>
-    private let logger: Logger
+    private let root: String
+    private let commands: [ControlCommand]
+    private let snapshot: @Sendable () async throws -> [UInt8]
 
     /// Lays the routes.
     init(
-        _ kind: ControlName.Kind, _ commands: [ControlCommand], _ logger: Logger,
+        _ kind: ControlName.Kind, _ commands: [ControlCommand],
         snapshot: @escaping @Sendable () async throws -> [UInt8]
     ) {
-        let router = Router(context: BasicRequestContext.self)
-        let root = "/v1/\(kind.rawValue)"
-        let known = ["GET \(root)"] + commands.map { "POST \(root)/\($0.name)" }
-        router.add(middleware: Refusals(known: known.joined(separator: ", ")))
-        router.get(RouterPath(root)) { _, _ in Self.json(.ok, try await snapshot()) }
-        for command in commands {
-            router.post(RouterPath("\(root)/\(command.name)")) { request, _ in
-                let body = try await request.body.collect(upTo: ControlServer.bodyLimit)
-                let answer = try await command.perform(Array(body.readableBytesView))
-                return Self.json(.ok, answer, afterwards: command.afterwards)
-            }
-        }
-        responder = router.buildResponder()
-        self.logger = logger
+        root = "/v1/\(kind.rawValue)"
+        self.commands = commands
+        self.snapshot = snapshot
     }
 
     /// Answers a request; every failure is an answer.
-    func respond(to request: Request, on channel: any Channel) async -> Response {
-        let context = BasicRequestContext(
-            source: ApplicationRequestContextSource(channel: channel, logger: logger))
+    func answer(_ request: ControlRequest) async -> ControlAnswer {
         do {
-            return try await responder.respond(to: request, context: context)
-        } catch {
-            return Self.refusal(.internalServerError, "\(error)")
-        }
-    }
-
-    fileprivate static func refusal(_ status: HTTPResponse.Status, _ sentence: String) -> Response {
-        let body = (try? ControlJSON.encode(ControlRefusal(sentence))) ?? Array("{}".utf8)
-        return json(status, body)
-    }
-
-    private static func json(
-        _ status: HTTPResponse.Status, _ bytes: [UInt8],
-        afterwards: (@Sendable () -> Void)? = nil
-    ) -> Response {
-        let buffer = ByteBuffer(bytes: bytes)
-        let body =
-            afterwards.map { afterwards in
-                ResponseBody(contentLength: buffer.readableBytes) { writer in
-                    try await writer.write(buffer)
-                    try await writer.finish(nil)
-                    afterwards()
-                }
-            } ?? ResponseBody(byteBuffer: buffer)
-        return Response(
-            status: status, headers: [.contentType: "application/json"], body: body)
-    }
-
-    /// Turns every failure into an answer of one sentence.
-    private struct Refusals: RouterMiddleware {
-        let known: String
-
-        func handle(
-            _ request: Request, context: BasicRequestContext,
-            next: (Request, BasicRequestContext) async throws -> Response
-        ) async throws -> Response {
-            do {
-                return try await next(request, context)
-            } catch let error as HTTPError where error.status == .notFound {
-                return refusal(
-                    .notFound,
-                    "there is no \(request.method.rawValue) \(request.uri.path.prefix(200)) here, "
-                        + "only: \(known)")
-            } catch let error as any HTTPResponseError {
-                return refusal(
-                    error.status, "the request was refused: \(error.status.reasonPhrase)")
-            } catch {
-                return refusal(
-                    request.method == .get ? .internalServerError : .conflict, "\(error)")
+            if request.method == .GET, request.path == root {
+                return ControlAnswer(.ok, try await snapshot())
             }
+            let command = commands.first { request.path == "\(root)/\($0.name)" }
+            guard request.method == .POST, let command else { return unknown(request) }
+            return ControlAnswer(
+                .ok, try await command.perform(request.body), afterwards: command.afterwards)
+        } catch {
+            return .refusal(
+                request.method == .GET ? .internalServerError : .conflict, "\(error)")
         }
+    }
+
+    private func unknown(_ request: ControlRequest) -> ControlAnswer {
+        let known = ["GET \(root)"] + commands.map { "POST \(root)/\($0.name)" }
+        return .refusal(
+            .notFound,
+            "there is no \(request.method.rawValue) \(request.path.prefix(200)) here, only: "
+                + known.joined(separator: ", "))
     }
 }

@@ -1,10 +1,5 @@
-internal import Hummingbird
-internal import HummingbirdCore
 public import Logging
-internal import NIOCore
-internal import NIOPosix
 internal import RoostSystem
-public import ServiceLifecycle
 internal import SystemPackage
 
 /// The control socket of a long-running command: a small JSON API over HTTP.
@@ -14,24 +9,18 @@ internal import SystemPackage
 /// the moment it exists, and its other end must be this user or root. It is there from the
 /// initializer on, so that of two with one name the second fails before it does any work; it is
 /// answered while ``run()`` runs, and gone afterwards.
-public struct ControlServer: Service {
+public struct ControlServer: Sendable {
     /// Connections served at a time; others wait.
     static let connectionLimit = 32
-    /// How long a connection may say nothing.
-    static let idleTimeout = TimeAmount.seconds(10)
     /// How long requests under way may take once the server is to end.
     static let grace = Duration.seconds(1)
-    /// The most bytes of a request's body.
-    static let bodyLimit = 64 << 10
-    /// The most bytes of a request's head, and of one field of it; clients of ours send 100.
-    static let headLimit = 8 << 10
 
     /// Whose socket it is.
     public let name: ControlName
     /// Where the socket is.
     public let path: String
     private let listener: TransportListener
-    private let http: HTTP1Channel
+    private let routes: ControlRoutes
     private let logger: Logger
 
     /// Makes the socket.
@@ -58,50 +47,39 @@ public struct ControlServer: Service {
         } catch {
             throw Self.failure(error, name, path)
         }
-        let routes = ControlRoutes(
-            name.kind, commands, logger, snapshot: { try ControlJSON.encode(await snapshot()) })
-        http = HTTP1Channel(
-            responder: { request, writer, channel in
-                let response = await routes.respond(to: request, on: channel)
-                try await writer.write(response: response.head, body: response.body)
-            },
-            configuration: HTTP1Channel.Configuration(
-                idleTimeout: Self.idleTimeout,
-                httpDecoderConfiguration: HTTP1Channel.Configuration.DecoderConfiguration(
-                    maxHeaderFieldSize: Self.headLimit, maxHeaderListSize: Self.headLimit,
-                    maxHeaderFieldCount: 64)))
+        routes = ControlRoutes(
+            name.kind, commands, snapshot: { try ControlJSON.encode(await snapshot()) })
     }
 
-    /// Answers until the task is cancelled or shut down gracefully, then removes the socket.
+    /// Answers until the task is cancelled or ``end()`` is called, then removes the socket.
     ///
-    /// Requests under way at a graceful shutdown have a second to end.
+    /// Requests under way at that call have a second to end.
     public func run() async {
-        await withGracefulShutdownHandler {
-            await withTaskGroup(of: Ended.self) { group in
-                var count = 0
-                while let socket = await next() {
-                    if count == Self.connectionLimit {
-                        _ = await group.next()
-                    } else {
-                        count += 1
-                    }
-                    group.addTask {
-                        await serve(socket)
-                        return .connection
-                    }
+        await withTaskGroup(of: Ended.self) { group in
+            var count = 0
+            while let socket = await next() {
+                if count == Self.connectionLimit {
+                    _ = await group.next()
+                } else {
+                    count += 1
                 }
-                await listener.close()
                 group.addTask {
-                    try? await Task.sleep(for: Self.grace)
-                    return .grace
+                    await serve(socket)
+                    return .connection
                 }
-                while count > 0, await group.next() == .connection { count -= 1 }
-                group.cancelAll()
             }
-        } onGracefulShutdown: {
-            Task { await listener.close() }
+            await listener.close()
+            group.addTask {
+                try? await Task.sleep(for: Self.grace)
+                return .grace
+            }
+            while count > 0, await group.next() == .connection { count -= 1 }
+            group.cancelAll()
         }
     }
+
+    /// Has ``run()`` take no more connections and return.
+    public func end() async { await listener.close() }
 
     /// What a task of the server was.
     private enum Ended {
@@ -127,12 +105,9 @@ public struct ControlServer: Service {
 
     private func serve(_ socket: StreamSocket) async {
         do {
-            let channel = try await ControlSocket.channel(over: socket) { channel in
-                http.setup(channel: channel, logger: logger)
-            }
-            await http.handle(value: channel, logger: logger)
+            try await ControlConnection(socket: socket, routes: routes).serve()
         } catch {
-            logger.warning("control socket \(path): cannot serve a connection: \(error)")
+            logger.debug("control socket \(path): a connection broke: \(error)")
         }
     }
 

@@ -2,7 +2,6 @@ import Foundation
 import Glibc
 import Logging
 import RoostHost
-import ServiceLifecycle
 import SystemPackage
 import Testing
 
@@ -186,15 +185,14 @@ import Testing
             for await _ in goes { break }
             return State(words: ["late"], count: 2)
         }
-        let group = ServiceGroup(services: [server], logger: rig.logger)
-        let running = Task { try await group.run() }
+        let running = Task { await server.run() }
         async let asked = rig.client.snapshot(State.self, of: web1)
         for await _ in began { break }
-        await group.triggerGracefulShutdown()
+        await server.end()
         go.yield()
         let state = try await asked
         #expect(state.words == ["late"])
-        try await running.value
+        await running.value
         #expect(rig.files == [])
     }
 
