@@ -10,7 +10,7 @@ TESTS := -c release -Xswiftc -enable-testing --scratch-path .build-test
 STAMP := SWIFT="$(SWIFT)" Extras/stamp.sh
 
 # What building needs; what the demonstration needs besides; what tests and benchmarks need besides.
-PACKAGES := binutils ca-certificates gcc libc6-dev liburing-dev libxxhash-dev libzstd-dev nbdkit \
+PACKAGES := binutils ca-certificates gcc libc6-dev liburing-dev libssl-dev libxxhash-dev libzstd-dev nbdkit \
 	nbdkit-plugin-dev pkg-config zlib1g-dev
 DEMO_PACKAGES := $(PACKAGES) debian-archive-keyring gzip qemu-system-x86 util-linux
 TEST_PACKAGES := $(DEMO_PACKAGES) e2fsprogs fio iperf3 iproute2 iputils-ping iputils-tracepath libnbd-bin \

@@ -8,7 +8,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")/.." && pwd)
-matter='swift-argument-parser|swift-log|swift-nio|swift-nio-ssl|swift-service-lifecycle|swift-system|hummingbird|tomlkit'
+matter='swift-argument-parser|swift-log|swift-nio|swift-service-lifecycle|swift-system|hdrhistogram-swift|tomlkit'
 length=512
 
 stamp=$(mktemp)

@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -196,6 +197,24 @@ int croost_accept(int descriptor) {
         set_tcp_options(accepted);
     }
     return accepted;
+}
+
+int croost_peer_address(int descriptor, char *host, size_t host_size, uint16_t *port) {
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    char service[8];
+    if (getpeername(descriptor, (struct sockaddr *)&address, &length) < 0) {
+        return -errno;
+    }
+    if (address.ss_family != AF_INET && address.ss_family != AF_INET6) {
+        return -EAFNOSUPPORT;
+    }
+    if (getnameinfo((struct sockaddr *)&address, length, host, (socklen_t)host_size, service,
+                    sizeof service, NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
+        return -EADDRNOTAVAIL;
+    }
+    *port = (uint16_t)strtoul(service, NULL, 10);
+    return 0;
 }
 
 int croost_peer_credentials(int descriptor, pid_t *pid, uid_t *uid, gid_t *gid) {

@@ -18,4 +18,18 @@ extension StreamSocket {
         let result = croost_limit_send_buffer(descriptor.rawValue, Int32(clamping: byteCount))
         guard result == 0 else { throw Errno(rawValue: -result) }
     }
+
+    /// The address and port of a TCP connection's other end, such as `192.0.2.1:4444` or `[::1]:80`;
+    /// `nil` for another kind of socket, and once the connection is gone.
+    package var peerAddress: String? {
+        var host = [CChar](repeating: 0, count: 64)
+        var port: UInt16 = 0
+        // SAFETY: the length is the array's, held exclusively for the call.
+        guard unsafe croost_peer_address(descriptor.rawValue, &host, host.count, &port) == 0 else {
+            return nil
+        }
+        let text = String(
+            decoding: host.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return text.contains(":") ? "[\(text)]:\(port)" : "\(text):\(port)"
+    }
 }

@@ -33,6 +33,11 @@ int croost_local_port(int descriptor);
 /// where it is TCP, or a negated errno.
 int croost_accept(int descriptor);
 
+/// The address and port of a TCP connection's other end, as numbers (getpeername(2)); `host` gets a text
+/// of at most `host_size` bytes. Answers 0 or a negated errno: EAFNOSUPPORT for another kind of socket.
+int croost_peer_address(
+    int descriptor, char *_Nonnull host, size_t host_size, uint16_t *_Nonnull port);
+
 /// The process that connected a unix socket (SO_PEERCRED). Answers 0 or a negated errno.
 int croost_peer_credentials(
     int descriptor, pid_t *_Nonnull pid, uid_t *_Nonnull uid, gid_t *_Nonnull gid);

@@ -1,6 +1,4 @@
-internal import Glibc
-internal import NIOCore
-internal import NIOSSL
+internal import COpenSSL
 internal import SystemPackage
 
 /// Says in a sentence why a TLS connection failed, as seen from one end.
@@ -12,7 +10,7 @@ struct HandshakeFailure: Sendable {
     /// The file of the authority that peers' certificates are checked against.
     let authorityPath: String
     /// This host's own certificate.
-    let own: NIOSSLCertificate?
+    let own: TLSCertificate
 
     /// Which end the peer is.
     private var peerRole: CertificateRole { host == nil ? .client : .server }
@@ -20,54 +18,17 @@ struct HandshakeFailure: Sendable {
     private var ownRole: CertificateRole { host == nil ? .server : .client }
 
     /// Why the handshake failed.
-    ///
-    /// - Parameters:
-    ///   - error: What the TLS or TCP layer says; `nil` when the connection just ended.
-    ///   - certificate: The peer's, where it got as far as to send one.
-    /// - Returns: What to tell the user.
-    func error(for error: (any Error)?, peer certificate: NIOSSLCertificate?) -> HostError {
-        switch error {
-        case let error as HostError: return error
-        case let error as IOError: return interruption(by: error)
-        case let error as NIOSSLExtraError where error == .failedToValidateHostname:
-            return HostError(
-                .verification,
-                "\(peer) has a certificate for other names than \(host ?? ""): connect by a name "
-                    + "in it, or give the peer a certificate with this name (subjectAltName)")
-        default: return reason(from: error.map { String(describing: $0) } ?? "", certificate)
-        }
-    }
-
-    /// Why an established connection broke.
-    func interruption(by error: (any Error)?) -> HostError {
-        if let error = error as? HostError { return error }
-        if let error = error as? IOError {
-            let errno = Errno(rawValue: error.errnoCode)
-            return HostError(
-                .interrupted, errno: errno,
-                "the connection to \(peer) broke: \(errno); look for a failure there or of the "
-                    + "network, and start again")
-        }
-        let text = error.map { String(describing: $0) } ?? ""
-        if let refusal = refusal(in: text) { return refusal }
-        return HostError(
-            .interrupted,
-            "the connection to \(peer) ended without TLS's closing message, so data may be "
-                + "missing: look for a failure there, and start again")
-    }
-
-    private func reason(from text: String, _ certificate: NIOSSLCertificate?) -> HostError {
-        if text.contains("PEER_DID_NOT_RETURN_A_CERTIFICATE") {
+    func error(for fault: TLSFault) -> HostError {
+        if fault.errno != nil { return interruption(by: fault) }
+        if fault.reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE {
             return HostError(
                 .verification,
                 "\(peer) sent no certificate: give it a certificate and key of its own, signed "
                     + "by the authority in \(authorityPath)")
         }
-        if text.contains("CERTIFICATE_VERIFY_FAILED") {
-            return untrusted(certificate)
-        }
-        if let refusal = refusal(in: text) { return refusal }
-        if Self.notTLS.contains(where: { text.contains($0) }) {
+        if fault.reason == SSL_R_CERTIFICATE_VERIFY_FAILED { return untrusted(fault.verification) }
+        if let refusal = refusal(fault.reason) { return refusal }
+        if Self.notTLS.contains(fault.reason) {
             return HostError(
                 .connection,
                 host == nil
@@ -76,88 +37,86 @@ struct HandshakeFailure: Sendable {
                     : "\(peer) answers without TLS: check the port, and start the other end with "
                         + "--tls-certificate, --tls-key and --tls-authority as well")
         }
-        let reason = Self.reason(in: text)
         return HostError(
             .connection,
             "\(peer) does not speak TLS 1.3, or ended the connection during the handshake: "
                 + "check the port, and the messages of that host"
-                + (reason.isEmpty ? "" : " (\(reason))"))
+                + (fault.text.isEmpty ? "" : " (\(fault.text))"))
     }
 
-    /// BoringSSL's names for bytes that are no TLS.
+    /// Why an established connection broke.
+    func interruption(by fault: TLSFault) -> HostError {
+        if let errno = fault.errno {
+            return HostError(
+                .interrupted, errno: errno,
+                "the connection to \(peer) broke: \(errno); look for a failure there or of the "
+                    + "network, and start again")
+        }
+        if let refusal = refusal(fault.reason) { return refusal }
+        return HostError(
+            .interrupted,
+            "the connection to \(peer) ended without TLS's closing message, so data may be "
+                + "missing: look for a failure there, and start again")
+    }
+
+    /// Reasons that bytes which are no TLS are refused for.
     private static let notTLS = [
-        "WRONG_VERSION_NUMBER", "UNEXPECTED_RECORD", "HTTP_REQUEST", "HTTPS_PROXY_REQUEST",
-        "INVALID_OUTER_RECORD_TYPE", "ENCRYPTED_LENGTH_TOO_LONG", "DATA_LENGTH_TOO_LONG",
-        "UNKNOWN_PROTOCOL", "BAD_PACKET_LENGTH",
+        SSL_R_WRONG_VERSION_NUMBER, SSL_R_HTTP_REQUEST, SSL_R_HTTPS_PROXY_REQUEST,
+        SSL_R_BAD_RECORD_TYPE, SSL_R_ENCRYPTED_LENGTH_TOO_LONG, SSL_R_DATA_LENGTH_TOO_LONG,
+        SSL_R_PACKET_LENGTH_TOO_LONG, SSL_R_UNEXPECTED_MESSAGE,
     ]
 
-    /// The names of errors in what the TLS library says, without the places in its sources.
-    private static func reason(in text: String) -> String {
-        let parts = text.split(separator: "OPENSSL_internal:", omittingEmptySubsequences: false)
-        return parts.dropFirst().map { part in
-            String(part.prefix { $0.isLetter || $0.isNumber || $0 == "_" })
-        }.joined(separator: ", ")
-    }
-
-    private func untrusted(_ certificate: NIOSSLCertificate?) -> HostError {
-        let now = time(nil)
-        if let certificate, certificate.notValidAfter <= now {
-            return HostError(
-                .verification, "the certificate of \(peer) has expired: renew it there")
+    private func untrusted(_ verification: Int) -> HostError {
+        let text: String
+        switch Int32(truncatingIfNeeded: verification) {
+        case X509_V_ERR_CERT_HAS_EXPIRED:
+            text = "the certificate of \(peer) has expired: renew it there"
+        case X509_V_ERR_CERT_NOT_YET_VALID:
+            text = "the certificate of \(peer) is not valid yet: check the clocks of both hosts"
+        case X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH:
+            text =
+                "\(peer) has a certificate for other names than \(host ?? ""): connect by a name in "
+                + "it, or give the peer a certificate with this name (subjectAltName)"
+        case X509_V_ERR_INVALID_PURPOSE:
+            text = "the certificate of \(peer) cannot be used: \(peerRole.otherPurpose)"
+        default:
+            text =
+                "the certificate of \(peer) is not signed by an authority in \(authorityPath): give "
+                + "both hosts certificates of one authority"
         }
-        if let certificate, certificate.notValidBefore > now {
-            return HostError(
-                .verification,
-                "the certificate of \(peer) is not valid yet: check the clocks of both hosts")
-        }
-        if let certificate,
-            let obstacle = CertificatePurpose(of: certificate).obstacle(to: peerRole)
-        {
-            return HostError(
-                .verification, "the certificate of \(peer) cannot be used: \(obstacle)")
-        }
-        return HostError(
-            .verification,
-            "the certificate of \(peer) is not signed by an authority in \(authorityPath): give "
-                + "both hosts certificates of one authority")
+        return HostError(.verification, text)
     }
 
     /// What an alert of the peer (RFC 8446, section 6.2) says about us.
-    private func refusal(in text: String) -> HostError? {
-        let refusals = [
-            (
-                "ALERT_UNKNOWN_CA",
-                "it does not know the authority that signed it; give both hosts certificates "
-                    + "of one authority"
-            ),
-            ("CERTIFICATE_REQUIRED", "none was sent; give this host one"),
-            (
-                "ALERT_CERTIFICATE_EXPIRED",
-                "it has expired by that host's clock; renew it, or set the clocks of both hosts"
-            ),
-            (
-                "ALERT_BAD_CERTIFICATE",
+    private func refusal(_ reason: Int32) -> HostError? {
+        let why: String
+        switch reason {
+        case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+            why =
+                "it does not know the authority that signed it; give both hosts certificates of one "
+                + "authority"
+        case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED: why = "none was sent; give this host one"
+        case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
+            why = "it has expired by that host's clock; renew it, or set the clocks of both hosts"
+        case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
+            why =
                 "it cannot be used; check the clocks of both hosts, and see the messages of that one"
-            ),
-            ("ALERT_CERTIFICATE_UNKNOWN", "it cannot be used; see the messages of that host"),
-            (
-                "ALERT_UNSUPPORTED_CERTIFICATE",
+        case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
+            why = "it cannot be used; see the messages of that host"
+        case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
+            why =
                 "its kind or its purpose is not one that it takes; make one for serverAuth and "
-                    + "clientAuth (extendedKeyUsage)"
-            ),
-        ]
-        for (alert, why) in refusals where text.contains(alert) {
-            let obstacle = own.flatMap { CertificatePurpose(of: $0).obstacle(to: ownRole) }
-            // An authority that is not known comes before a purpose that does not fit.
-            let isOther = alert == "ALERT_UNKNOWN_CA" || alert == "CERTIFICATE_REQUIRED"
-            return HostError(
-                .refused,
-                "\(peer) refused this host's certificate: \(isOther ? why : obstacle ?? why)")
-        }
-        if text.contains("PROTOCOL_VERSION") || text.contains("UNSUPPORTED_PROTOCOL") {
+                + "clientAuth (extendedKeyUsage)"
+        case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, SSL_R_UNSUPPORTED_PROTOCOL:
             return HostError(
                 .refused, "\(peer) does not speak TLS 1.3: use a peer that does")
+        default: return nil
         }
-        return nil
+        // An authority that is not known comes before a purpose that does not fit.
+        let isOther =
+            reason == SSL_R_TLSV1_ALERT_UNKNOWN_CA
+            || reason == SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED
+        let obstacle = isOther ? nil : own.obstacle(to: ownRole)
+        return HostError(.refused, "\(peer) refused this host's certificate: \(obstacle ?? why)")
     }
 }

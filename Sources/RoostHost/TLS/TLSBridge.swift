@@ -1,6 +1,5 @@
-internal import NIOCore
-internal import NIOPosix
-internal import NIOSSL
+internal import RoostSystem
+internal import Synchronization
 public import SystemPackage
 
 /// A TLS 1.3 connection, given to an engine as a plain connected socket.
@@ -24,13 +23,15 @@ public import SystemPackage
 /// handshake is over before the server has looked.
 public final class TLSBridge: Sendable {
     /// How long connecting and the handshake may each take: a peer that is silent gives up then.
-    static let handshakeLimit = TimeAmount.seconds(10)
+    static let handshakeLimit = Duration.seconds(10)
     /// How long ``close()`` waits for what is on its way and for the peer's own closing.
-    static let closeLimit = TimeAmount.seconds(5)
+    static let closeLimit = Duration.seconds(5)
 
     private let end: EngineEnd
-    private let peer: any Channel
-    private let engine: any Channel
+    /// Ends the copying at once.
+    private let stop: StopSignal
+    /// Raised when the copying has ended.
+    private let ended: StopSignal
 
     /// The engine's end: a connected stream socket that blocks.
     ///
@@ -43,6 +44,8 @@ public final class TLSBridge: Sendable {
 
     /// Connects to a TLS server and verifies its certificate and name.
     ///
+    /// Cancelling the task ends the handshake.
+    ///
     /// - Parameters:
     ///   - host: The peer's name or address, which its certificate must carry.
     ///   - port: The peer's TCP port.
@@ -52,96 +55,108 @@ public final class TLSBridge: Sendable {
     public static func connect(
         host: String, port: Int, identity: TLSIdentity
     ) async throws(HostError) -> TLSBridge {
-        let loop = try EventLoops.shared().next()
-        let explain = HandshakeFailure(
-            peer: "\(host):\(port)", host: host, authorityPath: identity.authorityPath,
-            own: identity.leaf)
-        let handshake = loop.makePromise(of: NIOLoopBound<BridgeSide>.self)
-        let isAddress = (try? SocketAddress(ipAddress: host, port: 0)) != nil
-        let channel: any Channel
-        do {
-            channel = try await ClientBootstrap(group: loop)
-                .connectTimeout(handshakeLimit)
-                .channelOption(.autoRead, value: false)
-                .channelOption(.allowRemoteHalfClosure, value: true)
-                .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-                .channelInitializer { channel in
-                    channel.eventLoop.makeCompletedFuture {
-                        let tls = try NIOSSLClientHandler(
-                            context: identity.client, serverHostname: isAddress ? nil : host)
-                        try addHandlers(tls, to: channel, handshake, explain)
-                    }
+        guard let number = UInt16(exactly: port), number > 0 else {
+            throw HostError(
+                .connection, "cannot connect to \(host):\(port): ports have the numbers 1 to 65535")
+        }
+        let stop = try stopSignal()
+        let outcome = await withTaskCancellationHandler {
+            await thread("roost-tls-hello") { () throws(HostError) in
+                let socket = try dial(host, number)
+                let explain = HandshakeFailure(
+                    peer: "\(host):\(port)", host: host, authorityPath: identity.authorityPath,
+                    own: identity.leaf)
+                return try establish(over: socket, explain, stop) { () throws(TLSFault) in
+                    try TLSSession.client(identity.context, over: socket.descriptor, to: host)
                 }
-                .connect(host: host, port: port).get()
+            }
+        } onCancel: {
+            stop.raise()
+        }
+        return try outcome.get()
+    }
+
+    private static func dial(_ host: String, _ port: UInt16) throws(HostError) -> StreamSocket {
+        do throws(SystemError) {
+            return try StreamSocket.connect(
+                to: .tcp(host: host, port: port), timeout: handshakeLimit)
         } catch {
-            let failure = connectionFailure(error, host: host, port: port)
-            handshake.fail(failure)
-            throw failure
-        }
-        return try await establish(channel, handshake, explain)
-    }
-
-    /// Puts TLS and the peer's side of a bridge into a new TCP channel; call on its event loop.
-    static func addHandlers(
-        _ tls: some ChannelHandler, to channel: any Channel,
-        _ handshake: BridgeSide.Handshake, _ explain: HandshakeFailure
-    ) throws {
-        let side = BridgeSide(.peer(handshake, explain: explain))
-        try channel.pipeline.syncOperations.addHandlers([FlushBeforeClose(), tls, side])
-        channel.eventLoop.scheduleTask(in: handshakeLimit) {
-            handshake.fail(
-                HostError(
-                    .connection,
-                    "\(explain.peer) did not finish the TLS handshake in 10 seconds: check that "
-                        + "it is a TLS port and that the host is not overloaded"))
+            let why =
+                error.kind == .address
+                ? "no such host" : error.errno.map { "\($0)" } ?? "no answer"
+            throw HostError(
+                .connection, errno: error.errno,
+                "cannot connect to \(host):\(port): \(why); check the name and port, and that the "
+                    + "peer is listening")
         }
     }
 
-    /// Waits for the handshake, and joins the connection to a new pair of sockets.
+    /// Makes a TCP connection a TLS one, and joins it to a new pair of sockets; blocks.
+    ///
+    /// - Parameters:
+    ///   - socket: The connection.
+    ///   - explain: Says why it cannot be.
+    ///   - stop: Gives up when raised; from then on the bridge's.
+    ///   - begin: Makes the session of either end.
+    /// - Returns: A bridge over the established connection.
+    /// - Throws: `HostError`: why there is none.
     static func establish(
-        _ peer: any Channel, _ handshake: BridgeSide.Handshake, _ explain: HandshakeFailure
-    ) async throws(HostError) -> TLSBridge {
-        do {
-            let side = try await handshake.futureResult.get()
-            let (end, ours) = try EngineEnd.makePair()
-            let engine = try await ClientBootstrap(group: peer.eventLoop)
-                .channelOption(.autoRead, value: false)
-                .channelOption(.allowRemoteHalfClosure, value: true)
-                .channelInitializer { channel in
-                    channel.eventLoop.makeCompletedFuture {
-                        try channel.pipeline.syncOperations.addHandlers(
-                            FlushBeforeClose(), BridgeSide(.engine))
-                    }
-                }
-                .withConnectedSocket(ours.rawValue).get()
-            try await peer.eventLoop.submit {
-                try BridgeSide.join(
-                    side.value, engine.pipeline.syncOperations.handler(type: BridgeSide.self),
-                    end: end)
-            }.get()
-            return TLSBridge(end: end, peer: peer, engine: engine)
+        over socket: StreamSocket, _ explain: HandshakeFailure, _ stop: StopSignal,
+        _ begin: () throws(TLSFault) -> TLSSession
+    ) throws(HostError) -> TLSBridge {
+        var established: TLSPump?
+        do throws(TLSFault) {
+            try? socket.makeNonblocking()
+            var pump = TLSPump(socket, try begin())
+            if try pump.shakeHands(until: .now + handshakeLimit, unless: stop) {
+                established = consume pump
+            }
         } catch {
-            peer.close(promise: nil)
-            throw explain.error(for: error, peer: nil)
+            throw explain.error(for: error)
         }
+        if let pump = established.take() { return try TLSBridge(pump, explain, stop) }
+        throw stop.isRaised
+            ? HostError(.cancelled, "stopped connecting to \(explain.peer)")
+            : HostError(
+                .connection,
+                "\(explain.peer) did not finish the TLS handshake in 10 seconds: check that "
+                    + "it is a TLS port and that the host is not overloaded")
     }
 
-    private init(end: EngineEnd, peer: any Channel, engine: any Channel) {
-        self.end = end
-        self.peer = peer
-        self.engine = engine
+    private init(
+        _ pump: consuming TLSPump, _ explain: HandshakeFailure, _ stop: StopSignal
+    ) throws(HostError) {
+        let ended = try Self.stopSignal()
+        let engine: StreamSocket
+        do throws(Errno) {
+            let (end, ours) = try EngineEnd.makePair()
+            engine = StreamSocket(OwnedDescriptor(ours))
+            try engine.makeNonblocking()
+            self.end = end
+        } catch {
+            throw Self.shortage(error)
+        }
+        self.stop = stop
+        self.ended = ended
+        let waiting = Mutex<TLSPump?>(pump)
+        let failure = DedicatedThread.start(name: "roost-tls") { [end] in
+            defer { ended.raise() }
+            guard var pump = waiting.withLock({ $0.take() }) else { return }
+            do throws(TLSFault) {
+                try pump.run(with: engine, until: stop)
+            } catch {
+                // Before the engine's socket is closed, so that its end is a reset.
+                end.fail(explain.interruption(by: error))
+            }
+        }
+        if let failure {
+            throw HostError(.connection, errno: failure.errno, failure.description)
+        }
     }
 
     deinit {
         end.close()
-        Self.abandon(peer)
-        Self.abandon(engine)
-    }
-
-    /// Closes a channel whatever waits to be written.
-    private static func abandon(_ channel: any Channel) {
-        channel.triggerUserOutboundEvent(FlushBeforeClose.Abandon.now, promise: nil)
-        channel.close(promise: nil)
+        stop.raise()
     }
 
     /// Ends the connection and closes ``descriptor``, which the engine no longer uses.
@@ -150,36 +165,44 @@ public final class TLSBridge: Sendable {
     /// to close too; ``failure`` says so where it did not.
     public func close() async {
         end.endSending()
-        let end = end
-        let peer = peer
-        let engine = engine
-        let limit = peer.eventLoop.scheduleTask(in: Self.closeLimit) {
-            end.fail(
-                HostError(
-                    .interrupted,
-                    "the peer did not close the connection within 5 seconds of this host, so "
-                        + "what was sent last may not have arrived: check the peer"))
-            Self.abandon(peer)
-            Self.abandon(engine)
+        let (end, stop, ended) = (end, stop, ended)
+        _ = await Self.thread("roost-tls-close") { () throws(HostError) in
+            if !ended.wait(within: Self.closeLimit) {
+                end.fail(
+                    HostError(
+                        .interrupted,
+                        "the peer did not close the connection within 5 seconds of this host, so "
+                            + "what was sent last may not have arrived: check the peer"))
+                stop.raise()
+                _ = ended.wait()
+            }
+            end.close()
         }
-        _ = try? await peer.closeFuture.get()
-        limit.cancel()
-        Self.abandon(engine)
-        _ = try? await engine.closeFuture.get()
-        end.close()
     }
 
-    private static func connectionFailure(
-        _ error: any Error, host: String, port: Int
-    ) -> HostError {
-        if let error = error as? HostError { return error }
-        let errors = (error as? NIOConnectionError)?.connectionErrors.map { $0.error } ?? [error]
-        let errno = errors.lazy.compactMap { ($0 as? IOError)?.errnoCode }.first
-            .map { Errno(rawValue: $0) }
-        let why = errno.map { "\($0)" } ?? (errors.isEmpty ? "no such host" : "no answer")
-        return HostError(
+    /// Runs what blocks on a thread of its own.
+    static func thread<Value: Sendable>(
+        _ name: String, _ body: @Sendable @escaping () throws(HostError) -> Value
+    ) async -> Result<Value, HostError> {
+        do throws(SystemError) {
+            return try await DedicatedThread.result(name: name, body)
+        } catch {
+            return .failure(HostError(.connection, errno: error.errno, error.description))
+        }
+    }
+
+    static func stopSignal() throws(HostError) -> StopSignal {
+        do throws(Errno) {
+            return try StopSignal()
+        } catch {
+            throw shortage(error)
+        }
+    }
+
+    private static func shortage(_ errno: Errno) -> HostError {
+        HostError(
             .connection, errno: errno,
-            "cannot connect to \(host):\(port): \(why); check the name and port, and that the "
-                + "peer is listening")
+            "cannot make a TLS connection: \(errno)"
+                + (errno == .tooManyOpenFiles ? "; raise the limit on open files (ulimit -n)" : ""))
     }
 }

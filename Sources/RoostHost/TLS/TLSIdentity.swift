@@ -1,5 +1,3 @@
-internal import Glibc
-internal import NIOSSL
 internal import RoostMemory
 internal import SystemPackage
 
@@ -12,9 +10,8 @@ public struct TLSIdentity: Sendable {
 
     let authorityPath: String
     /// This host's own certificate.
-    let leaf: NIOSSLCertificate?
-    let client: NIOSSLContext
-    let server: NIOSSLContext
+    let leaf: TLSCertificate
+    let context: TLSContext
 
     /// Reads and checks the files of an identity.
     ///
@@ -29,61 +26,60 @@ public struct TLSIdentity: Sendable {
     ) throws(HostError) {
         let chain = try Self.certificates(in: certificate, what: "certificate")
         let roots = try Self.certificates(in: authority, what: "authority")
-        let privateKey = try Self.privateKey(in: key)
-        if let own = chain.first {
-            try Self.checkDates(own, path: certificate, what: "certificate")
-        }
-        leaf = chain.first
+        let privateKey = try Self.contents(of: key, what: "key")
+        leaf = chain[0]
+        try Self.checkDates([leaf], path: certificate, what: "certificate")
         // A bundle may have some that are over.
-        if let last = roots.max(by: { $0.notValidAfter < $1.notValidAfter }) {
-            try Self.checkDates(last, path: authority, what: "authority's certificate")
-        }
-        var configuration = TLSConfiguration.makeServerConfigurationWithMTLS(
-            certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(privateKey),
-            trustRoots: .certificates(roots))
-        configuration.minimumTLSVersion = .tlsv13
-        configuration.shutdownTimeout = TLSBridge.closeLimit
-        do {
-            server = try NIOSSLContext(configuration: configuration)
-            configuration.certificateVerification = .fullVerification
-            client = try NIOSSLContext(configuration: configuration)
-        } catch {
-            // A certificate that may not sign is refused like one of another key.
-            if let leaf, let obstacle = CertificatePurpose(of: leaf).obstacle(to: .server) {
-                throw HostError(
-                    .identity, path: certificate,
-                    "the certificate in \(certificate) cannot be used: \(obstacle)")
-            }
+        try Self.checkDates(roots, path: authority, what: "authority's certificate")
+        // Whether it is for clients or servers its use will show.
+        if leaf.obstacle(to: .server) != nil, let obstacle = leaf.obstacle(to: .client),
+            obstacle != CertificateRole.client.otherPurpose
+        {
             throw HostError(
+                .identity, path: certificate,
+                "the certificate in \(certificate) cannot be used: \(obstacle)")
+        }
+        authorityPath = authority
+        do throws(TLSContext.Obstacle) {
+            context = try TLSContext(chain: chain, key: privateKey, roots: roots)
+        } catch {
+            throw Self.failure(error, certificate, key)
+        }
+    }
+
+    private static func failure(
+        _ obstacle: TLSContext.Obstacle, _ certificate: String, _ key: String
+    ) -> HostError {
+        switch obstacle {
+        case .unreadableKey:
+            HostError(
+                .identity, path: key,
+                "the key file \(key) holds no readable PEM private key: "
+                    + "give one without a passphrase")
+        case .otherKey:
+            HostError(
                 .identity, path: key,
                 "the key in \(key) is not that of the certificate in \(certificate): "
                     + "give the key that the certificate was made with")
+        case .refused:
+            HostError(
+                .identity, path: certificate,
+                "OpenSSL does not take the certificate in \(certificate): its key is too short for "
+                    + "this host's settings, or its signature too old; make it anew")
         }
-        authorityPath = authority
     }
 
     private static func certificates(
         in path: String, what: String
-    ) throws(HostError) -> [NIOSSLCertificate] {
-        let bytes = try contents(of: path, what: what)
-        guard let found = try? NIOSSLCertificate.fromPEMBytes(bytes), !found.isEmpty else {
+    ) throws(HostError) -> [TLSCertificate] {
+        let found = TLSCertificate.all(inPEM: try contents(of: path, what: what))
+        guard !found.isEmpty else {
             throw HostError(
                 .identity, path: path,
                 "the \(what) file \(path) holds no readable PEM certificate: "
                     + "give one that begins with -----BEGIN CERTIFICATE-----")
         }
         return found
-    }
-
-    private static func privateKey(in path: String) throws(HostError) -> NIOSSLPrivateKey {
-        let bytes = try contents(of: path, what: "key")
-        guard let key = try? NIOSSLPrivateKey(bytes: bytes, format: .pem) else {
-            throw HostError(
-                .identity, path: path,
-                "the key file \(path) holds no readable PEM private key: "
-                    + "give one without a passphrase")
-        }
-        return key
     }
 
     private static func contents(of path: String, what: String) throws(HostError) -> [UInt8] {
@@ -115,18 +111,18 @@ public struct TLSIdentity: Sendable {
         }
     }
 
+    /// Refuses certificates none of which is valid now.
     private static func checkDates(
-        _ certificate: NIOSSLCertificate, path: String, what: String
+        _ certificates: [TLSCertificate], path: String, what: String
     ) throws(HostError) {
-        let now = time(nil)
-        guard certificate.notValidAfter > now else {
+        let found = certificates.map(\.validity)
+        guard !found.contains(.valid) else { return }
+        guard found.contains(.notYet) else {
             throw HostError(
                 .identity, path: path, "the \(what) in \(path) has expired: renew it")
         }
-        guard certificate.notValidBefore <= now else {
-            throw HostError(
-                .identity, path: path,
-                "the \(what) in \(path) is not valid yet: check this host's clock")
-        }
+        throw HostError(
+            .identity, path: path,
+            "the \(what) in \(path) is not valid yet: check this host's clock")
     }
 }

@@ -1,15 +1,19 @@
-internal import NIOCore
-internal import NIOPosix
-internal import NIOSSL
+internal import RoostSystem
+internal import Synchronization
 internal import SystemPackage
 
 /// Accepts TLS connections, each as a ``TLSBridge``.
 public final class TLSListener: Sendable {
     /// Connections that wait for ``accept()``, made or failed; further ones are closed at once.
     static let waitingLimit = 16
+    /// Handshakes under way at a time; whoever comes then is closed at once.
+    static let handshakeLimit = 64
 
-    private let channel: any Channel
-    private let arrivals: AsyncStream<Result<TLSBridge, HostError>>
+    private typealias Arrival = Result<TLSBridge, HostError>
+
+    private let listener: Listener
+    private let stop: StopSignal
+    private let arrivals: AsyncStream<Arrival>
 
     /// The TCP port: that asked for, or the one the system chose for 0.
     public let port: Int
@@ -25,65 +29,103 @@ public final class TLSListener: Sendable {
     public static func listen(
         host: String, port: Int, identity: TLSIdentity
     ) async throws(HostError) -> TLSListener {
-        let (arrivals, arrived) = AsyncStream.makeStream(
-            of: Result<TLSBridge, HostError>.self, bufferingPolicy: .bufferingOldest(waitingLimit))
-        let loops = try EventLoops.shared()
-        do {
-            let channel = try await ServerBootstrap(group: loops)
-                .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-                .childChannelOption(.autoRead, value: false)
-                .childChannelOption(.allowRemoteHalfClosure, value: true)
-                .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-                .childChannelInitializer { channel in
-                    channel.eventLoop.makeCompletedFuture {
-                        try welcome(channel, identity, arrived)
-                    }
-                }
-                .bind(host: host, port: port).get()
-            channel.closeFuture.whenComplete { _ in arrived.finish() }
-            return TLSListener(channel, port: channel.localAddress?.port ?? port, arrivals)
-        } catch {
-            let errno = (error as? IOError).map { Errno(rawValue: $0.errnoCode) }
+        guard let number = UInt16(exactly: port) else {
             throw HostError(
-                .connection, errno: errno,
-                "cannot listen on \(host):\(port): \(errno.map { "\($0)" } ?? "no such host"); "
-                    + "give an address of this host and a port that is free")
+                .connection, "cannot listen on \(host):\(port): ports have the numbers 1 to 65535")
         }
+        let stop = try TLSBridge.stopSignal()
+        let listener = try await TLSBridge.thread("roost-tls-listen") { () throws(HostError) in
+            do throws(SystemError) {
+                return try Listener(on: .tcp(host: host, port: number))
+            } catch {
+                let why =
+                    error.kind == .address ? "no such host" : error.errno.map { "\($0)" } ?? ""
+                throw HostError(
+                    .connection, errno: error.errno,
+                    "cannot listen on \(host):\(port): \(why); give an address of this host and a "
+                        + "port that is free")
+            }
+        }.get()
+        let (arrivals, arrived) = AsyncStream.makeStream(
+            of: Arrival.self, bufferingPolicy: .bufferingOldest(waitingLimit))
+        let failure = DedicatedThread.start(name: "roost-tls-accept") {
+            Self.welcome(listener, identity, stop, arrived)
+            arrived.finish()
+        }
+        if let failure {
+            throw HostError(.connection, errno: failure.errno, failure.description)
+        }
+        return TLSListener(listener, stop, arrivals)
     }
 
     private init(
-        _ channel: any Channel, port: Int, _ arrivals: AsyncStream<Result<TLSBridge, HostError>>
+        _ listener: Listener, _ stop: StopSignal, _ arrivals: AsyncStream<Arrival>
     ) {
-        self.channel = channel
-        self.port = port
+        self.listener = listener
+        self.stop = stop
         self.arrivals = arrivals
+        port =
+            if case .tcp(_, let port) = listener.endpoint { Int(port) } else { 0 }
     }
 
     deinit {
-        channel.close(promise: nil)
+        listener.stop()
+        stop.raise()
     }
 
-    /// Starts the handshake with a client; however it ends, that is what arrives.
+    /// Accepts until the listener is stopped; each handshake has a thread of its own.
     private static func welcome(
-        _ channel: any Channel, _ identity: TLSIdentity,
-        _ arrived: AsyncStream<Result<TLSBridge, HostError>>.Continuation
-    ) throws {
-        let address = channel.remoteAddress
-        let peer = address.map { "\($0.ipAddress ?? ""):\($0.port ?? 0)" } ?? "a client"
-        let explain = HandshakeFailure(
-            peer: peer, host: nil, authorityPath: identity.authorityPath, own: identity.leaf)
-        let handshake = channel.eventLoop.makePromise(of: NIOLoopBound<BridgeSide>.self)
-        try TLSBridge.addHandlers(
-            NIOSSLServerHandler(context: identity.server), to: channel, handshake, explain)
-        handshake.futureResult.whenComplete { _ in
-            Task {
+        _ listener: Listener, _ identity: TLSIdentity, _ stop: StopSignal,
+        _ arrived: AsyncStream<Arrival>.Continuation
+    ) {
+        let underWay = Counted()
+        while true {
+            let socket: StreamSocket
+            do throws(SystemError) {
+                socket = try listener.accept()
+            } catch {
+                guard error.kind != .cancelled else { return }
+                arrived.yield(
+                    .failure(HostError(.connection, errno: error.errno, error.description)))
+                // Out of descriptors, for one: it may pass.
+                if stop.wait(within: .milliseconds(100)) { return }
+                continue
+            }
+            guard underWay.enter(below: handshakeLimit) else { continue }
+            let failure = DedicatedThread.start(name: "roost-tls-hello") {
+                defer { underWay.leave() }
                 do throws(HostError) {
-                    arrived.yield(
-                        .success(try await TLSBridge.establish(channel, handshake, explain)))
+                    arrived.yield(.success(try greet(socket, identity)))
                 } catch {
                     arrived.yield(.failure(error))
                 }
             }
+            if failure != nil { underWay.leave() }
+        }
+    }
+
+    /// How many of something are under way.
+    private final class Counted: Sendable {
+        private let count = Atomic<Int>(0)
+
+        func enter(below limit: Int) -> Bool {
+            guard count.load(ordering: .relaxed) < limit else { return false }
+            count.add(1, ordering: .relaxed)
+            return true
+        }
+
+        func leave() { count.subtract(1, ordering: .relaxed) }
+    }
+
+    private static func greet(
+        _ socket: StreamSocket, _ identity: TLSIdentity
+    ) throws(HostError) -> TLSBridge {
+        let explain = HandshakeFailure(
+            peer: socket.peerAddress ?? "a client", host: nil,
+            authorityPath: identity.authorityPath, own: identity.leaf)
+        return try TLSBridge.establish(over: socket, explain, try TLSBridge.stopSignal()) {
+            () throws(TLSFault) in
+            try TLSSession.server(identity.context, over: socket.descriptor)
         }
     }
 
@@ -104,6 +146,7 @@ public final class TLSListener: Sendable {
 
     /// Stops listening; bridges that were accepted go on.
     public func close() async {
-        try? await channel.close().get()
+        listener.stop()
+        stop.raise()
     }
 }
