@@ -232,6 +232,8 @@ struct TLSSession: ~Copyable, @unchecked Sendable {
     }
 
     /// Goes on with the handshake, which is over at `done`.
+    ///
+    /// - Returns: How far it got.
     func shakeHands() -> Step {
         ERR_clear_error()
         return step(unsafe SSL_do_handshake(handle))
@@ -240,6 +242,7 @@ struct TLSSession: ~Copyable, @unchecked Sendable {
     /// Reads as much as has come, up to a queue's room.
     ///
     /// - Parameter queue: Where it goes, behind what waits there; must have room.
+    /// - Returns: How many bytes came, or why none did.
     func read(into queue: inout ByteQueue) -> Step {
         ERR_clear_error()
         var result = Step.wantsInput
@@ -281,6 +284,8 @@ struct TLSSession: ~Copyable, @unchecked Sendable {
     }
 
     /// Says that nothing more is sent (close_notify); the peer may go on.
+    ///
+    /// - Returns: Whether that was said.
     func endSending() -> Step {
         ERR_clear_error()
         let result = unsafe SSL_shutdown(handle)

@@ -1,4 +1,5 @@
 internal import RoostMemory
+internal import Synchronization
 
 /// The route processor: the one writer of all of a router's tables.
 ///
@@ -38,6 +39,12 @@ struct Processor: ~Copyable {
     let startedAt: UInt64
     /// What the last packet of the router's own was numbered.
     var identification: UInt16
+    /// Has the compiler leave the processor where it lies when it is borrowed.
+    ///
+    /// A value of plain parts is
+    /// taken apart into all of them in each method that reads it, and checking that was a third of the
+    /// time to build this module.
+    private let staysInPlace = Atomic<Bool>(true)
 
     // MARK: Packets from workers
 
