@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -343,4 +344,31 @@ int croost_ignore_broken_pipes(void) {
 int croost_ignore_file_size_limit(void) {
     struct sigaction action = {.sa_handler = SIG_IGN};
     return sigaction(SIGXFSZ, &action, NULL) < 0 ? -errno : 0;
+}
+
+int croost_tell_service_manager(const char *state) {
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (path == NULL) {
+        return -ENOENT;
+    }
+    size_t length = strlen(path);
+    if ((path[0] != '/' && path[0] != '@') || length < 2 || length >= sizeof address.sun_path) {
+        return -EINVAL;
+    }
+    memcpy(address.sun_path, path, length);
+    if (path[0] == '@') {
+        address.sun_path[0] = 0;
+    }
+    int descriptor = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (descriptor < 0) {
+        return -errno;
+    }
+    ssize_t sent = sendto(
+        descriptor, state, strlen(state), MSG_NOSIGNAL | MSG_DONTWAIT,
+        (struct sockaddr *)&address,
+        (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
+    int result = sent < 0 ? -errno : 0;
+    close(descriptor);
+    return result;
 }

@@ -71,4 +71,8 @@ int croost_ignore_broken_pipes(void);
 /// Makes SIGXFSZ do nothing in the whole process. Answers 0 or a negated errno.
 int croost_ignore_file_size_limit(void);
 
+/// Sends a text to the socket that NOTIFY_SOCKET names (sd_notify(3)), without waiting. Answers 0 or a
+/// negated errno: ENOENT where no service manager asks.
+int croost_tell_service_manager(const char *_Nonnull state);
+
 #endif

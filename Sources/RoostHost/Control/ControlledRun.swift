@@ -1,4 +1,5 @@
 public import Logging
+internal import RoostSystem
 internal import Synchronization
 
 /// Something that runs for long and can be asked how it is.
@@ -51,6 +52,7 @@ public struct ControlledRun: Sendable {
 
     /// Takes the name, makes the engine and runs it.
     ///
+    /// A service manager that asks is told when the engine is about to run, and when it ends.
     /// Ends with the engine, by cancelling the task, or by `POST /v1/<kind>/stop`; the socket is
     /// gone then.
     ///
@@ -90,6 +92,8 @@ public struct ControlledRun: Sendable {
             }
             place.engine.withLock { $0 = engine }
             started(engine, server.path)
+            ServiceManager.tell(.ready)
+            defer { ServiceManager.tell(.stopping) }
             group.addTask { .ended(try await engine.run()) }
             group.addTask {
                 for await _ in stops { break }

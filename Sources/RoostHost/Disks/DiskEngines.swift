@@ -90,7 +90,10 @@ public enum DiskEngines {
                     at: location,
                     options: EmbeddedHypervisor.Options(exitsWhenIdle: idleLimit, logger: logger),
                     until: stop
-                ) { started(location.socketPath, location.storePath) }
+                ) {
+                    started(location.socketPath, location.storePath)
+                    ServiceManager.tell(.ready)
+                }
             }
         } onCancel: {
             stop.raise()
