@@ -17,6 +17,9 @@ let memorySettings = settings + [.enableExperimentalFeature("Lifetimes")]
 /// The rooms whose protocols have noncopyable parts: a domain's mapper, a storage's queue.
 let hypervisorSettings = settings + [.enableExperimentalFeature("SuppressedAssociatedTypes")]
 
+/// What only programs need, and who depends on a library need not fetch: `traits: []` leaves it out.
+let hostOnly = TargetDependencyCondition.when(traits: ["Host"])
+
 let shimSettings: [CSetting] = [
     .define("_GNU_SOURCE"),
     .enableWarning("all"),
@@ -36,6 +39,10 @@ let package = Package(
         .library(name: "RoostRouter", targets: ["RoostRouter"]),
         .executable(name: "roost", targets: ["roost"]),
         .executable(name: "stamped-guest", targets: ["stamped-guest"]),
+    ],
+    traits: [
+        .default(enabledTraits: ["Host"]),
+        .trait(name: "Host", description: "The program roost and its control API."),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -115,13 +122,13 @@ let package = Package(
             dependencies: [
                 "COpenSSL", "RoostBlock", "RoostGuest", "RoostHypervisor", "RoostMemory",
                 "RoostMigration", "RoostRouter", "RoostSystem",
-                .product(name: "Histogram", package: "hdrhistogram-swift"),
+                .product(name: "Histogram", package: "hdrhistogram-swift", condition: hostOnly),
                 .product(name: "Logging", package: "swift-log"),
-                .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOCore", package: "swift-nio", condition: hostOnly),
+                .product(name: "NIOHTTP1", package: "swift-nio", condition: hostOnly),
+                .product(name: "NIOPosix", package: "swift-nio", condition: hostOnly),
                 .product(name: "SystemPackage", package: "swift-system"),
-                .product(name: "TOMLKit", package: "TOMLKit"),
+                .product(name: "TOMLKit", package: "TOMLKit", condition: hostOnly),
             ],
             swiftSettings: hypervisorSettings),
         .target(
@@ -139,10 +146,12 @@ let package = Package(
             dependencies: [
                 "RoostBlock", "RoostHost", "RoostHypervisor", "RoostMigration", "RoostRouter",
                 "RoostSystem",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(
+                    name: "ArgumentParser", package: "swift-argument-parser", condition: hostOnly),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "SystemPackage", package: "swift-system"),
-                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+                .product(
+                    name: "UnixSignals", package: "swift-service-lifecycle", condition: hostOnly),
             ],
             swiftSettings: settings),
         .target(
@@ -152,7 +161,8 @@ let package = Package(
             name: "stamped-guest",
             dependencies: [
                 "RoostSystem", "StampedGuest",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(
+                    name: "ArgumentParser", package: "swift-argument-parser", condition: hostOnly),
             ],
             swiftSettings: settings),
         .target(
@@ -244,7 +254,8 @@ let package = Package(
             name: "roost-demo",
             dependencies: [
                 "LabSupport", "RoostMigration", "RoostSystem",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(
+                    name: "ArgumentParser", package: "swift-argument-parser", condition: hostOnly),
             ],
             path: "Tests/Labs/Demo", swiftSettings: settings),
         .testTarget(

@@ -17,7 +17,7 @@ let hypervisorSettings = settings + [.enableExperimentalFeature("SuppressedAssoc
 let package = Package(
     name: "roost-benchmarks",
     dependencies: [
-        .package(name: "roost", path: ".."),
+        .package(name: "roost", path: "..", traits: []),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
         .package(url: "https://github.com/ordo-one/benchmark", from: "1.38.1", traits: []),

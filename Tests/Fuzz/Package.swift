@@ -6,7 +6,7 @@ import PackageDescription
 let package = Package(
     name: "RoostFuzz",
     products: [.library(name: "RoostFuzz", type: .static, targets: ["RoostFuzz"])],
-    dependencies: [.package(name: "roost", path: "../..")],
+    dependencies: [.package(name: "roost", path: "../..", traits: [])],
     targets: [
         .target(
             name: "RoostFuzz",
