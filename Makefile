@@ -4,7 +4,8 @@
 SWIFT ?= swift
 # Builds for use, for tests and for documentation differ in their settings, so each has a folder
 # of its own: sharing one would build everything anew at each change of command.
-BUILD := -c release --scratch-path .build-release
+BUILD := -c release --scratch-path .build-release -Xswiftc -static-stdlib -debug-info-format none \
+	-Xlinker --no-export-dynamic
 TESTS := -c release -Xswiftc -enable-testing --scratch-path .build-test
 # Writes the commit into a linked program.
 STAMP := SWIFT="$(SWIFT)" Extras/stamp.sh
@@ -13,10 +14,15 @@ STAMP := SWIFT="$(SWIFT)" Extras/stamp.sh
 PACKAGES := binutils ca-certificates gcc libc6-dev liburing-dev libssl-dev libxxhash-dev libzstd-dev nbdkit \
 	nbdkit-plugin-dev pkg-config zlib1g-dev
 DEMO_PACKAGES := $(PACKAGES) debian-archive-keyring gzip qemu-system-x86 util-linux
-TEST_PACKAGES := $(DEMO_PACKAGES) e2fsprogs fio iperf3 iproute2 iputils-ping iputils-tracepath libnbd-bin \
-	libnbd-dev openssl procps python3-jsonschema qemu-utils tcpdump traceroute xenstore-utils zstd
+TEST_PACKAGES := $(DEMO_PACKAGES) debootstrap dpkg-dev e2fsprogs fio iperf3 iproute2 iputils-ping iputils-tracepath libnbd-bin \
+	libnbd-dev openssl procps python3-jsonschema python3-minimal qemu-utils tcpdump traceroute xenstore-utils zstd
 
-.PHONY: build products demo test lint bench fuzz sanitize docs clean packages demo-packages test-packages
+# What making a Debian package needs besides, and the laboratory that installs it.
+PACKAGING := $(PACKAGES) dpkg-dev gzip python3-minimal
+INSTALL_PACKAGES := $(PACKAGING) debootstrap iproute2 util-linux
+
+.PHONY: build products install deb demo test lab-install lint bench fuzz sanitize docs clean packages \
+	demo-packages test-packages packaging install-packages
 
 build: packages products
 
@@ -24,10 +30,25 @@ build: packages products
 products:
 	$(SWIFT) build $(BUILD) --product roost
 	$(SWIFT) build $(BUILD) --product stamped-guest
-	$(SWIFT) build $(BUILD) --product RoostNBDKit
+	$(SWIFT) build $(BUILD) --product RoostNBDKit -Xlinker --version-script=Extras/nbdkit/plugin.map
 	$(STAMP) .build-release/release/roost
 
-demo: demo-packages products
+# As usual: PREFIX is /usr/local, DESTDIR a folder in front of it. Builds nothing.
+install:
+	Extras/packaging/install.sh .build-release/release
+
+deb: packaging products
+	Extras/packaging/deb.sh .build-release/release .build-deb
+
+# Installs the package into a bare Debian 12, uses, upgrades and removes it. From what was built: a program of
+# `make build`, or else the objects of the tests.
+lab-install: install-packages
+	Tests/Labs/install/run.sh
+
+demo: demo-packages
+	@[ -x .build-release/release/roost ] || echo "building Roost first: some eight minutes on two idle" \
+		"processors, most of them for Roost itself; the demonstration then takes half a minute"
+	@$(MAKE) --no-print-directory products
 	$(SWIFT) build $(BUILD) --product roost-demo
 	Tests/Labs/qemu/prepare.sh --guest
 	ROOST_BINARY=.build-release/release/roost .build-release/release/roost-demo --output .build-demo
@@ -60,14 +81,16 @@ docs: packages
 	done
 
 clean:
-	rm -rf .build .build-release .build-test .build-docs .build-sanitize .build-lab .build-demo \
+	rm -rf .build .build-release .build-test .build-docs .build-sanitize .build-lab .build-demo .build-deb \
 		Benchmarks/.build Tests/Fuzz/.build
 
 packages: INSTALLED = $(PACKAGES)
+packaging: INSTALLED = $(PACKAGING)
+install-packages: INSTALLED = $(INSTALL_PACKAGES)
 demo-packages: INSTALLED = $(DEMO_PACKAGES)
 test-packages: INSTALLED = $(TEST_PACKAGES)
 
-packages demo-packages test-packages:
+packages packaging install-packages demo-packages test-packages:
 	@missing=""; \
 	for package in $(INSTALLED); do \
 		dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' \

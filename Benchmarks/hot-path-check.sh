@@ -1,10 +1,9 @@
 #!/bin/sh
 # Lists the calls into Swift's runtime that hot functions make, and fails if there is any.
 #
-#     Benchmarks/hot-path-check.sh [SCRATCH]
+#     Benchmarks/hot-path-check.sh
 #
-# builds the libraries below for release in SCRATCH (default .build-release) and reads their
-# object files. A function that is not found fails too: it was renamed, or is inlined everywhere
+# builds what `make build` does, and reads the object files of the libraries below. A function that is not found fails too: it was renamed, or is inlined everywhere
 # and is to be named by what it is inlined into. Generic functions count in every specialization;
 # the texts of errors (implicit closures) do not.
 #
@@ -34,7 +33,7 @@
 
 set -eu
 cd "$(dirname "$0")/.."
-scratch=${1:-.build-release}
+scratch=.build-release
 
 # Module, then the demangled function as far as its parameters, without the constraints of
 # noncopyable types. One a line.
@@ -196,9 +195,7 @@ calls="$calls|beginAccess|endAccess|isUniquelyReferenced|dynamicCast|getWitnessT
 calls="$calls|getAssociated|getGenericMetadata|allocError|once|initStack)"
 
 modules=$({ hot_functions; hot_functions_with_errors; } | cut -d ' ' -f 1 | sort -u)
-for module in $modules; do
-    swift build -c release --target "$module" --scratch-path "$scratch" >&2
-done
+make --no-print-directory products >&2
 
 work=$(mktemp -d)
 trap 'rm -r "$work"' EXIT

@@ -20,8 +20,7 @@ swift=${SWIFT:-swift}
 "$swift" build -c release --product destinations --quiet
 "$swift" build -c release --product lookups --quiet
 # The guest that checks itself, where `source` looks for it.
-"$swift" build -c release --product stamped-guest --quiet --package-path .. \
-    --scratch-path ../.build-release
+make --no-print-directory -C .. products >&2
 binaries=$("$swift" build -c release --show-bin-path)
 
 echo "$("$swift" --version 2>/dev/null | head -n 1); $(uname -sr); $(nproc) processors:"

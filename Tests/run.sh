@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 swift=${SWIFT:-swift}
 read -r -a options <<<"${TESTS:--c release -Xswiftc -enable-testing --scratch-path .build-test}"
 log=$(mktemp)
+table=()
 # What failed stands at the end as well, where who reads only the last lines finds it.
 trap '[ $? = 0 ] || grep -E "^✘ Test .* recorded an issue" "$log" >&2; rm -f "$log"' EXIT
 
@@ -16,12 +17,14 @@ stage() {
     shift
     echo "== $name"
     "$@"
-    echo "== $name: $((SECONDS - begin)) s"
+    table+=("$(printf '%-12s %5d s' "$name" $((SECONDS - begin)))")
 }
 
 tests() {
     "$swift" test "${options[@]}" "$@" 2>&1 | tee -a "$log" | grep -vE '^\[[0-9]+/[0-9]+\] '
 }
+
+install_lab() { Tests/Labs/install/run.sh 2>&1 | tee -a "$log"; }
 
 # Where the system has not made the device of TAP ports; those tests say why they are skipped.
 [ -e /dev/net/tun ] || [ "$(id -u)" != 0 ] || { mkdir -p /dev/net && mknod /dev/net/tun c 10 200; } || true
@@ -41,9 +44,17 @@ ROOST_BINARY=$("$swift" build "${options[@]}" --show-bin-path)/roost
 export ROOST_BINARY
 SWIFT="$swift" Extras/stamp.sh "$ROOST_BINARY"
 stage "labs" tests --skip-build --no-parallel --filter LabTests
+if [ "$(id -u)" = 0 ]; then
+    ROOST_TEST_BUILD=${ROOST_BINARY%/*} stage "install" install_lab
+else
+    echo 'Test "install" skipped: it needs to be root' | tee -a "$log"
+fi
+stage "probe" Tests/Probe/run.sh
 stage "fuzz" Tests/Fuzz/run.sh -runs=50000
 
 grep -E '^lab .*: [0-9.]+ s$' "$log" || true
+echo
+printf '%s\n' "${table[@]}"
 if grep -E '(Suite|Test) .* skipped' "$log"; then
     echo "the labs and tests above were skipped" >&2
     [ "${CI:-}" != true ] || exit 1
