@@ -185,4 +185,32 @@ import TestSupport
         }
         await server.close()
     }
+
+    @Test func `an engine that is gone both ways is waited for without work`() async throws {
+        let (client, server) = try await pair()
+        // As an engine ends that gives up, while the peer neither speaks nor closes.
+        shutdown(client.descriptor.rawValue, Int32(SHUT_RDWR))
+        let nothing = try await readAll(server)
+        #expect(nothing == [])
+        let before = Self.ticksOfBridges()
+        try await Task.sleep(for: .seconds(1))
+        // A thread that does not sleep takes most of a hundred; others of its name have ended.
+        #expect(Self.ticksOfBridges() - before < 25)
+        try await close(client, server)
+    }
+
+    /// The processor time of this process's bridges in ticks, a hundred a second.
+    private static func ticksOfBridges() -> Int {
+        let tasks = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/task")) ?? []
+        return tasks.compactMap { task -> Int? in
+            guard
+                let text = try? String(
+                    contentsOfFile: "/proc/self/task/\(task)/stat", encoding: .utf8),
+                text.contains("(roost-tls)")
+            else { return nil }
+            // The name in brackets may hold spaces; user and system time are the 12th and 13th behind it.
+            let fields = text.split(separator: ")").last?.split(separator: " ") ?? []
+            return fields.count > 12 ? (Int(fields[11]) ?? 0) + (Int(fields[12]) ?? 0) : nil
+        }.reduce(0, +)
+    }
 }

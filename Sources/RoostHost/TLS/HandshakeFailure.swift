@@ -26,7 +26,7 @@ struct HandshakeFailure: Sendable {
                 "\(peer) sent no certificate: give it a certificate and key of its own, signed "
                     + "by the authority in \(authorityPath)")
         }
-        if fault.reason == SSL_R_CERTIFICATE_VERIFY_FAILED { return untrusted(fault.verification) }
+        if fault.reason == SSL_R_CERTIFICATE_VERIFY_FAILED { return untrusted(fault) }
         if let refusal = refusal(fault.reason) { return refusal }
         if Self.notTLS.contains(fault.reason) {
             return HostError(
@@ -66,9 +66,9 @@ struct HandshakeFailure: Sendable {
         SSL_R_PACKET_LENGTH_TOO_LONG, SSL_R_UNEXPECTED_MESSAGE,
     ]
 
-    private func untrusted(_ verification: Int) -> HostError {
+    private func untrusted(_ fault: TLSFault) -> HostError {
         let text: String
-        switch Int32(truncatingIfNeeded: verification) {
+        switch Int32(truncatingIfNeeded: fault.verification) {
         case X509_V_ERR_CERT_HAS_EXPIRED:
             text = "the certificate of \(peer) has expired: renew it there"
         case X509_V_ERR_CERT_NOT_YET_VALID:
@@ -79,10 +79,17 @@ struct HandshakeFailure: Sendable {
                 + "it, or give the peer a certificate with this name (subjectAltName)"
         case X509_V_ERR_INVALID_PURPOSE:
             text = "the certificate of \(peer) cannot be used: \(peerRole.otherPurpose)"
-        default:
+        case X509_V_ERR_CERT_SIGNATURE_FAILURE, X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT,
+            X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT,
+            X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,
+            X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
             text =
                 "the certificate of \(peer) is not signed by an authority in \(authorityPath): give "
                 + "both hosts certificates of one authority"
+        default:
+            text =
+                "the certificate of \(peer) cannot be trusted (\(fault.verificationText)): make it, "
+                + "or what signed it, anew"
         }
         return HostError(.verification, text)
     }

@@ -18,6 +18,8 @@ struct TLSFault: Error, Equatable, Sendable {
     var reason: Int32 = 0
     /// What is wrong with the peer's certificate (`X509_V_ERR_…` of openssl/x509_vfy.h); 0 for nothing.
     var verification: Int = 0
+    /// That in OpenSSL's words.
+    var verificationText = ""
     /// What the system says of the connection, where that broke.
     var errno: Errno?
     /// The reason in OpenSSL's words.
@@ -130,6 +132,9 @@ final class TLSContext: Sendable {
                 throw .refused
             }
         }
+        // An authority may be one that another has signed.
+        unsafe X509_STORE_set_flags(
+            SSL_CTX_get_cert_store(handle), UInt(X509_V_FLAG_PARTIAL_CHAIN))
         for root in roots {
             guard unsafe X509_STORE_add_cert(SSL_CTX_get_cert_store(handle), root.handle) == 1,
                 unsafe SSL_CTX_add_client_CA(handle, root.handle) == 1
@@ -173,6 +178,8 @@ final class TLSContext: Sendable {
 struct TLSSession: ~Copyable, @unchecked Sendable {
     // SAFETY (@unchecked Sendable): owned by one value, which one thread uses at a time.
     private let handle: OpaquePointer
+    /// What came right behind the bytes that were read last: a failure is told once.
+    private var next: Step?
 
     /// How far a call got.
     enum Step: Equatable {
@@ -255,7 +262,8 @@ struct TLSSession: ~Copyable, @unchecked Sendable {
     ///
     /// - Parameter queue: Where it goes, behind what waits there; must have room.
     /// - Returns: How many bytes came, or why none did.
-    func read(into queue: inout ByteQueue) -> Step {
+    mutating func read(into queue: inout ByteQueue) -> Step {
+        if let next = next.take() { return next }
         ERR_clear_error()
         var result = Step.wantsInput
         let count = queue.append(upTo: queue.room) { span in
@@ -276,8 +284,12 @@ struct TLSSession: ~Copyable, @unchecked Sendable {
             }
             return total
         }
-        // What stopped it comes again with the next call.
-        return count > 0 ? .done(count) : result
+        guard count > 0 else { return result }
+        switch result {
+        case .ended, .failed: next = result
+        case .done, .wantsInput, .wantsOutput: break
+        }
+        return .done(count)
     }
 
     /// Sends bytes: as many as the socket takes.
@@ -324,9 +336,13 @@ struct TLSSession: ~Copyable, @unchecked Sendable {
         let text = unsafe ERR_reason_error_string(code).map { unsafe String(cString: $0) }
         // The lowest 23 bits; a reason of the system's has another place (openssl/err.h).
         let isSystem = code & 0x8000_0000 != 0
+        // Other parts of OpenSSL number their reasons alike.
+        let isOfTLS = !isSystem && code >> 23 & 0xff == UInt(ERR_LIB_SSL)
         return TLSFault(
-            reason: isSystem ? 0 : Int32(truncatingIfNeeded: code & 0x7f_ffff),
+            reason: isOfTLS ? Int32(truncatingIfNeeded: code & 0x7f_ffff) : 0,
             verification: verification,
+            // SAFETY: a constant text.
+            verificationText: unsafe String(cString: X509_verify_cert_error_string(verification)),
             errno: isSystem ? Errno(rawValue: Int32(truncatingIfNeeded: code & 0x7fff_ffff)) : nil,
             text: text ?? "")
     }

@@ -6,7 +6,7 @@ internal import SystemPackage
 public final class TLSListener: Sendable {
     /// Connections that wait for ``accept()``, made or failed; further ones are closed at once.
     static let waitingLimit = 16
-    /// Handshakes under way at a time; whoever comes then is closed at once.
+    /// Handshakes under way at a time; whoever comes then takes the place of the oldest.
     static let handshakeLimit = 64
 
     private typealias Arrival = Result<TLSBridge, HostError>
@@ -78,7 +78,7 @@ public final class TLSListener: Sendable {
         _ listener: Listener, _ identity: TLSIdentity, _ stop: StopSignal,
         _ arrived: AsyncStream<Arrival>.Continuation
     ) {
-        let underWay = Counted()
+        let underWay = Handshakes()
         while true {
             let socket: StreamSocket
             do throws(SystemError) {
@@ -91,41 +91,48 @@ public final class TLSListener: Sendable {
                 if stop.wait(within: .milliseconds(100)) { return }
                 continue
             }
-            guard underWay.enter(below: handshakeLimit) else { continue }
+            // One that says nothing keeps nobody out.
+            guard let place = try? StopSignal() else { continue }
+            underWay.enter(place, below: handshakeLimit)
+            let explain = HandshakeFailure(
+                peer: socket.peerAddress ?? "a client", host: nil,
+                authorityPath: identity.authorityPath, own: identity.leaf)
             let failure = DedicatedThread.start(name: "roost-tls-hello") {
-                defer { underWay.leave() }
+                let outcome: Arrival
                 do throws(HostError) {
-                    arrived.yield(.success(try greet(socket, identity)))
+                    outcome = .success(
+                        try TLSBridge.establish(over: socket, explain, place) {
+                            () throws(TLSFault) in
+                            try TLSSession.server(identity.context, over: socket.descriptor)
+                        })
                 } catch {
-                    arrived.yield(.failure(error))
+                    outcome = .failure(error)
                 }
+                // One whose place was taken is not told of: there would be one for each.
+                if underWay.leave(place) { arrived.yield(outcome) }
             }
-            if failure != nil { underWay.leave() }
+            if failure != nil { _ = underWay.leave(place) }
         }
     }
 
-    /// How many of something are under way.
-    private final class Counted: Sendable {
-        private let count = Atomic<Int>(0)
+    /// What ends the handshakes under way, the oldest first.
+    private final class Handshakes: Sendable {
+        private let stops = Mutex<[StopSignal]>([])
 
-        func enter(below limit: Int) -> Bool {
-            guard count.load(ordering: .relaxed) < limit else { return false }
-            count.add(1, ordering: .relaxed)
-            return true
+        func enter(_ stop: StopSignal, below limit: Int) {
+            stops.withLock { stops in
+                if stops.count >= limit { stops.removeFirst().raise() }
+                stops.append(stop)
+            }
         }
 
-        func leave() { count.subtract(1, ordering: .relaxed) }
-    }
-
-    private static func greet(
-        _ socket: StreamSocket, _ identity: TLSIdentity
-    ) throws(HostError) -> TLSBridge {
-        let explain = HandshakeFailure(
-            peer: socket.peerAddress ?? "a client", host: nil,
-            authorityPath: identity.authorityPath, own: identity.leaf)
-        return try TLSBridge.establish(over: socket, explain, try TLSBridge.stopSignal()) {
-            () throws(TLSFault) in
-            try TLSSession.server(identity.context, over: socket.descriptor)
+        /// Whether it was still there.
+        func leave(_ stop: StopSignal) -> Bool {
+            stops.withLock { stops in
+                guard let index = stops.firstIndex(where: { $0 === stop }) else { return false }
+                stops.remove(at: index)
+                return true
+            }
         }
     }
 

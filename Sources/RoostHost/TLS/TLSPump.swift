@@ -80,7 +80,14 @@ struct TLSPump: ~Copyable, Sendable {
             guard !moved else { continue }
             var needed: StreamSocket.Readiness = inbound.isEmpty ? [] : .output
             if outbound.isEmpty, !engineEnded { needed.insert(.input) }
-            _ = peer.wait(for: wanted, or: (engine, needed), unless: stop)
+            // Whoever is asked for nothing is left out: its end would end every wait at once. Who has
+            // nothing to say and nothing to take is noticed when it is asked next.
+            if wanted.isEmpty {
+                _ = engine.wait(for: needed, unless: stop)
+            } else {
+                _ = peer.wait(
+                    for: wanted, or: needed.isEmpty ? nil : (engine, needed), unless: stop)
+            }
         }
     }
 
@@ -149,7 +156,14 @@ struct TLSPump: ~Copyable, Sendable {
         case .wantsInput: wanted.insert(.input)
         case .wantsOutput: wanted.insert(.output)
         case .ended: throw TLSFault()
-        case .failed(let fault): throw fault
+        case .failed(let fault):
+            // The peer may have said why before it went.
+            if fault.errno != nil, inbound.isEmpty, !peerEnded,
+                case .failed(let said) = session.read(into: &inbound), said.reason != 0
+            {
+                throw said
+            }
+            throw fault
         }
         return false
     }
