@@ -44,7 +44,7 @@ struct Roost: AsyncParsableCommand {
     /// Ends with what the work met: one sentence, without usage.
     private static func fail(_ error: any Error) -> Never {
         // The work has ended in its own way, or is a help text.
-        if error is ExitCode || error is CleanExit { exit(withError: error) }
+        if error is ExitCode || exitCode(for: error) == .success { exit(withError: error) }
         let sentence = sentence(error)
         Console.fail(sentence)
         if wantsJSON {

@@ -105,6 +105,19 @@ struct CommandLab {
         }
     }
 
+    @Test(
+        "help that is asked for is an answer, not a failure", arguments: ["--help", "-h", "help"])
+    func help(word: String) async throws {
+        let stage = try CommandStage()
+        let paths = [[]] + (try await Command.all()).map(\.path)
+        for path in paths where word != "help" || path.isEmpty {
+            let run = try await stage.run(path + [word])
+            #expect(run.status == 0, "\(path) \(word): \(run.errors)")
+            #expect(run.errors.isEmpty, "\(path) \(word): \(run.errors)")
+            #expect(run.output.contains("USAGE: roost"), "\(path) \(word): \(run.output)")
+        }
+    }
+
     @Test("the version names the release, the commit and the libraries that are loaded")
     func version() async throws {
         let program = try RoostProgram.start(["--version"])
