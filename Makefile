@@ -81,7 +81,7 @@ docs: packages
 	done
 
 clean:
-	rm -rf .build .build-release .build-test .build-docs .build-sanitize .build-lab .build-demo .build-deb \
+	rm -rf .build .build-release .build-test .build-docs .build-sanitize .build-lab .build-demo .build-deb .build-probe \
 		Benchmarks/.build Tests/Fuzz/.build
 
 packages: INSTALLED = $(PACKAGES)

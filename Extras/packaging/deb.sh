@@ -8,6 +8,7 @@
 # What it depends on is read from the programs themselves. An upgrade restarts nothing: a disk that is served
 # is served on by the program that serves it, until its unit is restarted.
 set -euo pipefail
+umask 022
 
 build=$1
 output=$2
@@ -28,9 +29,10 @@ rm "$tree/usr/share/doc/roost/CHANGELOG.md"
 # dpkg-shlibdeps wants a source package around it.
 mkdir -p "$work/debian" "$tree/DEBIAN"
 printf 'Source: roost\n\nPackage: roost\nArchitecture: amd64\n' >"$work/debian/control"
-depends=$(cd "$work" && dpkg-shlibdeps -O -xroost --ignore-missing-info \
-    tree/usr/bin/roost tree/usr/lib/roost/stamped-guest tree/usr/lib/roost/libRoostNBDKit.so 2>/dev/null |
-    sed -n 's/^shlibs:Depends=//p')
+(cd "$work" && dpkg-shlibdeps -O -xroost --ignore-missing-info \
+    tree/usr/bin/roost tree/usr/lib/roost/stamped-guest tree/usr/lib/roost/libRoostNBDKit.so) \
+    >"$work/depends" 2>"$work/said" || { cat "$work/said" >&2; exit 1; }
+depends=$(sed -n 's/^shlibs:Depends=//p' "$work/depends")
 [ -n "$depends" ] || { echo "deb.sh: dpkg-shlibdeps found no dependencies" >&2; exit 1; }
 
 cat >"$tree/DEBIAN/control" <<CONTROL
@@ -60,6 +62,17 @@ set -e
 SCRIPT
     chmod 755 "$tree/DEBIAN/$script"
 done
+
+# A removal ends what runs; an upgrade does not.
+cat >"$tree/DEBIAN/prerm" <<'SCRIPT'
+#!/bin/sh
+set -e
+if [ "$1" = remove ] && [ -d /run/systemd/system ]; then
+    systemctl stop 'roost-disk@*.service' 'roost-net@*.service' roost-hypervisor.service || true
+    systemctl disable roost-disk@.service roost-net@.service roost-hypervisor.service || true
+fi
+SCRIPT
+chmod 755 "$tree/DEBIAN/prerm"
 
 mkdir -p "$output"
 dpkg-deb --root-owner-group -Z"${COMPRESSION:-xz}" --build "$tree" "$output/roost_${version}_amd64.deb" >/dev/null

@@ -22,6 +22,7 @@ link() {
     if [ "$(nm "$build/$name.build"/*.o 2>/dev/null | grep -c " T ${name}_main$")" != 0 ]; then
         entry=(-Xlinker "--defsym=main=${name}_main")
     fi
+    rm -f "$output/$target"
     "$swiftc" -static-stdlib "$@" -o "$output/$target" "@$build/$product.product/Objects.LinkFileList" \
         -L "$build" "${libraries[@]}" "${archives[@]}" "${entry[@]}" -Xlinker --gc-sections -Xlinker --no-export-dynamic 2>&1 |
         grep -v "the use of .mktemp. is dangerous" >&2 || true

@@ -186,7 +186,8 @@ pid_t croost_start_child(
     }
     size_t kept = 0;
     for (size_t index = 0; index < count; index++) {
-        if (strncmp(environ[index], "LISTEN_", 7) != 0) {
+        if (strncmp(environ[index], "LISTEN_", 7) != 0 &&
+            strncmp(environ[index], "NOTIFY_SOCKET=", 14) != 0) {
             environment[kept++] = environ[index];
         }
     }

@@ -364,10 +364,15 @@ int croost_tell_service_manager(const char *state) {
     if (descriptor < 0) {
         return -errno;
     }
-    ssize_t sent = sendto(
-        descriptor, state, strlen(state), MSG_NOSIGNAL | MSG_DONTWAIT,
-        (struct sockaddr *)&address,
-        (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
+    // A manager that has much to read is waited for, one that is stuck is not.
+    struct timeval limit = {.tv_sec = 5};
+    setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    ssize_t sent;
+    do {
+        sent = sendto(
+            descriptor, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address,
+            (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
+    } while (sent < 0 && errno == EINTR);
     int result = sent < 0 ? -errno : 0;
     close(descriptor);
     return result;

@@ -86,6 +86,7 @@ public enum DiskEngines {
         let stop = try StopSignal()
         try await withTaskCancellationHandler {
             try await DedicatedThread.run(name: "hypervisor") {
+                defer { ServiceManager.tell(.stopping) }
                 try EmbeddedHypervisor.run(
                     at: location,
                     options: EmbeddedHypervisor.Options(exitsWhenIdle: idleLimit, logger: logger),

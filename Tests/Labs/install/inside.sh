@@ -20,7 +20,7 @@ await() {
 }
 files() { find / -xdev \( -path /root -o -path /var/lib/dpkg -o -path /var/log -o -path /tmp \) -prune -o -print | sort; }
 
-[ ! -e /usr/lib/swift ] && ! find / -xdev -name 'libswift*' | grep -q . || fail "there is Swift here"
+[ ! -e /usr/lib/swift ] && [ -z "$(find / -xdev -name 'libswift*')" ] || fail "there is Swift here"
 files >before
 [ "$(ls roost_*.deb | wc -l)" = 2 ] || fail "there are not two packages"
 first=$(ls roost_*.deb | grep -v upgrade)
@@ -29,7 +29,9 @@ second=$(ls roost_*.deb | grep upgrade)
 step "install $first"
 dpkg -i "$first" >said 2>&1 || { cat said >&2; fail "dpkg -i failed"; }
 roost --version | head -n 3
-! ldd /usr/bin/roost /usr/lib/roost/* | grep -E 'not found|swift' || fail "libraries are missing"
+roost --help >help && grep -q '^USAGE: roost' help || fail "there is no help"
+ldd /usr/bin/roost /usr/lib/roost/stamped-guest /usr/lib/roost/libRoostNBDKit.so >needed
+! grep -E 'not found|swift' needed || fail "libraries are missing"
 [ -s /usr/share/man/man1/roost-disk-serve.1.gz ] || fail "there is no manual page"
 for file in bash-completion/completions/roost zsh/vendor-completions/_roost fish/vendor_completions.d/roost.fish; do
     [ -s "/usr/share/$file" ] || fail "there is no $file"
