@@ -12,7 +12,7 @@ struct SignalLab {
     /// A long command.
     enum Command: String, CaseIterable, Sendable {
         case serve, listen, connect, waitForDisk, waitForCopy, watch, hypervisor, relay, receive
-        case bench, extract, verify, trace
+        case bench, extract, verify, trace, router
 
         /// The command, in a folder of its own in which `pipe` is a pipe that nobody writes to.
         func arguments(_ folder: String, _ name: String) -> [String] {
@@ -41,6 +41,7 @@ struct SignalLab {
             case .extract: ["stream", "extract", pipe, "--block", "b", "--output", "\(folder)/ram"]
             case .verify: ["stream", "verify", pipe]
             case .trace: ["net", "trace", "--name", name]
+            case .router: ["net", "up", "\(folder).toml", "--name", name]
             }
         }
     }
@@ -81,6 +82,16 @@ struct SignalLab {
         try stage.makeFolder(name)
         let folder = stage.file(name)
         guard unsafe mkfifo("\(folder)/pipe", 0o600) == 0 else { throw LabError("no pipe") }
+        // A device of the machine, which goes with the router.
+        let device = "roost-\(name.filter { $0 != "-" })"
+        if command == .router {
+            try """
+            [[port]]
+            name = "left"
+            kind = "tap"
+            device = "\(device)"
+            """.write(toFile: "\(folder).toml", atomically: false, encoding: .utf8)
+        }
         let child = try stage.start(command.arguments(folder, name), mark: name)
         _ = try await poll(.seconds(30), "\(name) to be started") {
             child.processID != nil || child.hasEnded ? true : nil
@@ -102,6 +113,9 @@ struct SignalLab {
             }
             Issue.record("\(error): \(left)\n\(child.text)")
         }
+        // The router needs root, as the labs do.
+        if command == .router { #expect(!child.text.contains("Error: "), "\(name): \(child.text)") }
+        #expect(!FileManager.default.fileExists(atPath: "/sys/class/net/\(device)"), "\(name)")
         guard number != SIGKILL else { return }
         #expect(SmallFile.names(in: folder) == ["pipe"], "\(name): \(child.text)")
     }
