@@ -104,6 +104,19 @@ let package = Package(
                 "CLookupPeers", .product(name: "RoostRouter", package: "roost"),
             ],
             swiftSettings: settings),
+        // Forwarding of a packet in C.
+        .target(
+            name: "CRouterPeers",
+            cSettings: [
+                .enableWarning("all"), .enableWarning("extra"), .treatAllWarnings(as: .error),
+            ]),
+        // The router in memory: what a packet costs, and what a scan costs others.
+        .executableTarget(
+            name: "router",
+            dependencies: [
+                "CRouterPeers", .product(name: "RoostRouter", package: "roost"),
+            ],
+            swiftSettings: settings),
         // The classic garbage list, and reference counts in C.
         .target(
             name: "CDestinationPeers",
