@@ -71,6 +71,10 @@ int croost_lock_file(int descriptor) {
     return result < 0 ? -errno : 0;
 }
 
+int croost_try_lock_file(int descriptor) {
+    return flock(descriptor, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+}
+
 int croost_raise_descriptor_limit(void) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0) {

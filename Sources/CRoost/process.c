@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,7 +52,18 @@ static void close_others(int *kept, int count) {
     syscall(SYS_close_range, first, UINT_MAX, 0);
 }
 
+// Ends a process and waits until it has ended: until then it may run what the other one holds.
+static void end_process(int descriptor) {
+    syscall(SYS_pidfd_send_signal, descriptor, SIGKILL, NULL, 0);
+    struct pollfd wait = {.fd = descriptor, .events = POLLIN};
+    while (poll(&wait, 1, -1) <= 0) {
+    }
+}
+
 static void lift(const struct croost_keeper *keeper) {
+    if (keeper->ended_process >= 0) {
+        end_process(keeper->ended_process);
+    }
     for (int index = 0; index < CROOST_KEEPER_WRITES; index++) {
         if (keeper->write_descriptors[index] >= 0 && keeper->write_texts[index] != NULL) {
             const char *text = keeper->write_texts[index];
@@ -76,11 +88,12 @@ static void keep(const struct croost_keeper *keeper) {
     }
     setsid();
     prctl(PR_SET_NAME, "roost-keeper");
-    int kept[2 + CROOST_KEEPER_WRITES] = {keeper->commands, keeper->process};
+    int kept[3 + CROOST_KEEPER_WRITES] = {
+        keeper->commands, keeper->process, keeper->ended_process};
     for (int index = 0; index < CROOST_KEEPER_WRITES; index++) {
-        kept[2 + index] = keeper->write_descriptors[index];
+        kept[3 + index] = keeper->write_descriptors[index];
     }
-    close_others(kept, 2 + CROOST_KEEPER_WRITES);
+    close_others(kept, 3 + CROOST_KEEPER_WRITES);
     char last = CROOST_KEEPER_DISARM;
     char command;
     ssize_t result;

@@ -38,13 +38,26 @@ static int unix_address(const char *path, struct sockaddr_un *address) {
 }
 
 static void set_tcp_options(int descriptor) {
-    // A peer that vanished without a word is noticed after 30 s and three probes of 10 s each.
+    // A peer that vanished without a word is noticed after a minute, with bytes under way or without.
     int on = 1, idle = 30, interval = 10, probes = 3;
+    unsigned patience = 60000;
     setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     setsockopt(descriptor, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     setsockopt(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
     setsockopt(descriptor, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
     setsockopt(descriptor, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+    setsockopt(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience, sizeof patience);
+}
+
+int croost_set_link_timeout(int descriptor, unsigned timeout_ms) {
+    int seconds = (int)(timeout_ms / 1000), interval = seconds / 4 > 1 ? seconds / 4 : 1;
+    int idle = seconds / 2 > 1 ? seconds / 2 : 1;
+    if (setsockopt(descriptor, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof timeout_ms) < 0 ||
+        setsockopt(descriptor, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle) < 0 ||
+        setsockopt(descriptor, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval) < 0) {
+        return -errno;
+    }
+    return 0;
 }
 
 // socket(7): a timeout for sending bounds connect(2) too.

@@ -28,4 +28,12 @@ package struct FileLock: ~Copyable, Sendable {
         guard result == 0 else { throw Errno(rawValue: -result) }
         return FileLock(file)
     }
+
+    /// Holds a file that is open, unless somebody else does.
+    ///
+    /// - Parameter descriptor: The file; it is let go when its last copy is closed.
+    /// - Returns: Whether this open file holds it now.
+    package static func hold(_ descriptor: FileDescriptor) -> Bool {
+        croost_try_lock_file(descriptor.rawValue) == 0
+    }
 }

@@ -4,7 +4,7 @@ package import SystemPackage
 
 /// A process that undoes what this one does to a third, should this one be killed.
 ///
-/// What is undone: texts are written to files, in order; the process is continued; a folder is
+/// What is undone: another process is ended; texts are written to files, in order; the process is continued; a folder is
 /// removed. It happens only when this process ends while the keeper is armed. The keeper ends with
 /// the object, or with this process.
 ///
@@ -31,12 +31,14 @@ package final class Keeper: Sendable {
     ///
     /// - Parameters:
     ///   - process: Who is continued, or `nil`.
+    ///   - other: Who is ended first, so that the two never run at once, or `nil`.
     ///   - first: What is written first.
     ///   - second: What is written then.
     ///   - folder: What is removed in the end.
     /// - Throws: `Errno` of socketpair(2) or fork(2).
     package init(
-        continuing process: ProcessHandle?, writing first: consuming Write? = nil,
+        continuing process: ProcessHandle?, afterEnding other: ProcessHandle? = nil,
+        writing first: consuming Write? = nil,
         then second: consuming Write? = nil, removing folder: String? = nil
     ) throws(Errno) {
         let commands: StreamSocket
@@ -54,6 +56,7 @@ package final class Keeper: Sendable {
                     var keeper = unsafe croost_keeper()
                     unsafe keeper.commands = read.descriptor.rawValue
                     unsafe keeper.process = process?.descriptor.rawValue ?? -1
+                    unsafe keeper.ended_process = other?.descriptor.rawValue ?? -1
                     unsafe keeper.write_descriptors = files
                     unsafe keeper.write_texts = (firstText, secondText)
                     unsafe keeper.folder = folder

@@ -245,12 +245,20 @@ package struct OutputFile: ~Copyable, Sendable {
 
     // MARK: Ending
 
+    /// Makes the bytes durable, under no name yet; nothing for a stream.
+    ///
+    /// - Throws: `SystemError` of kind `file`.
+    package func sync() throws(SystemError) {
+        guard !isStream else { return }
+        guard fsync(descriptor.rawValue) == 0 else { throw failure(Errno(rawValue: errno)) }
+    }
+
     /// Makes the bytes durable and gives the file its name.
     ///
     /// - Throws: `SystemError` of kind `file`; there is no file of the name then, or the old one.
     package consuming func commit() throws(SystemError) {
         guard let partial else { return }
-        guard fsync(descriptor.rawValue) == 0 else { throw failure(Errno(rawValue: errno)) }
+        try sync()
         try give(partial)
         Leavings.keep(partial.token)
         try syncFolder(of: partial.target)

@@ -123,6 +123,13 @@ package enum SmallFile {
         guard result == 0 else { throw Errno(rawValue: errno) }
     }
 
+    /// Removes a file; nothing happens where there is none.
+    ///
+    /// - Parameter path: Which.
+    package static func remove(_ path: String) {
+        _ = unsafe unlink(path)
+    }
+
     /// Removes an empty folder.
     ///
     /// - Parameter path: Which.

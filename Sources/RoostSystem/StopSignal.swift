@@ -86,6 +86,14 @@ extension StreamSocket {
         /// `POLLRDHUP` of poll(2) on x86-64, which Glibc shows to GNU sources only.
         private static let peerHangup: Int32 = 0x2000
 
+        fileprivate init(events: Int16) {
+            let events = Int32(events)
+            self = []
+            if events & (POLLIN | POLLHUP | POLLERR) != 0 { insert(.input) }
+            if events & (POLLOUT | POLLERR) != 0 { insert(.output) }
+            if events & (Self.peerHangup | POLLHUP | POLLERR) != 0 { insert(.hangup) }
+        }
+
         fileprivate var events: Int16 {
             var events: Int32 = 0
             if contains(.input) { events |= POLLIN }
@@ -147,6 +155,35 @@ extension StreamSocket {
                 return .this
             }
         }
+    }
+
+    /// Waits until one of two sockets is ready, a descriptor can be read, or time is over.
+    ///
+    /// - Parameters:
+    ///   - first: A socket and what of it to wait for, or `nil`.
+    ///   - second: Another, or `nil`.
+    ///   - wake: A descriptor that ends the wait when it can be read.
+    ///   - deadline: When to stop waiting, unless `nil`.
+    /// - Returns: What each socket is ready for. One that has failed is ready for everything.
+    package static func wait(
+        _ first: (socket: StreamSocket, readiness: Readiness)?,
+        _ second: (socket: StreamSocket, readiness: Readiness)?,
+        wake: FileDescriptor, until deadline: ContinuousClock.Instant?
+    ) -> (first: Readiness, second: Readiness) {
+        let nothing = pollfd(fd: -1, events: 0, revents: 0)
+        var waits: [3 of pollfd] = [
+            first.map { $0.socket.wait(for: $0.readiness) } ?? nothing,
+            second.map { $0.socket.wait(for: $0.readiness) } ?? nothing,
+            pollfd(fd: wake.rawValue, events: Int16(POLLIN), revents: 0),
+        ]
+        let left = deadline.map { ContinuousClock.now.duration(to: $0).clampedMilliseconds } ?? -1
+        var entries = waits.mutableSpan
+        // An interruption counts as time that is over: the caller looks at everything again.
+        _ = unsafe entries.withUnsafeMutableBufferPointer { entries in
+            // SAFETY: as many entries as are counted, held exclusively for the call.
+            unsafe poll(entries.baseAddress, nfds_t(entries.count), left)
+        }
+        return (Readiness(events: waits[0].revents), Readiness(events: waits[1].revents))
     }
 
     private func wait(for readiness: Readiness) -> pollfd {

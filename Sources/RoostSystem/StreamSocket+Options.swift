@@ -19,6 +19,17 @@ extension StreamSocket {
         guard result == 0 else { throw Errno(rawValue: -result) }
     }
 
+    /// Has a TCP connection fail when its peer is not heard of for a time, with bytes under way and
+    /// without; does nothing for another kind of socket.
+    ///
+    /// The peer's system must go on to take bytes: one that has no room for as long counts as gone.
+    ///
+    /// - Parameter timeout: How long, at least a second.
+    package func setLinkTimeout(_ timeout: Duration) {
+        _ = croost_set_link_timeout(
+            descriptor.rawValue, UInt32(clamping: timeout.clampedMilliseconds))
+    }
+
     /// The address and port of a TCP connection's other end, such as `192.0.2.1:4444` or `[::1]:80`;
     /// `nil` for another kind of socket, and once the connection is gone.
     package var peerAddress: String? {

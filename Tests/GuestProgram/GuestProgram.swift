@@ -3,10 +3,12 @@ import RoostGuest
 import RoostMemory
 import RoostMigration
 
-/// What the tests of guests run: a guest that does as it is told, or a host that holds one.
+/// What the tests of guests run: a guest that does as it is told, or a host that
+/// holds one or moves one and is killed at a step.
 ///
 ///     guest-program guest SOCKET RAM-BYTES [incoming]
 ///     guest-program hold SOCKET pause|left|cgroup-v1|stop-cycle
+///     guest-program move SOCKET SOCKET STEP
 ///
 /// A guest is told what to do through words of its block `control`, which the test maps.
 @main
@@ -25,10 +27,12 @@ enum GuestProgram {
         static let sleeps = 48
     }
 
-    static func main() throws {
+    static func main() async throws {
         let arguments = CommandLine.arguments
         if arguments[1] == "guest" {
             try guest(arguments[2], Int(arguments[3]) ?? 0, arguments.contains("incoming"))
+        } else if arguments[1] == "move" {
+            try await move(arguments[2], arguments[3], until: arguments[4])
         } else {
             try hold(arguments[2], arguments[3])
         }
@@ -72,6 +76,18 @@ enum GuestProgram {
                 control.loadWord(at: Word.value),
                 at: (first + index * stride) * pageByteCount + 8)
         }
+    }
+
+    private static func move(
+        _ from: String, _ to: String, until last: String
+    ) async throws {
+        var move = ProcessMove(
+            from: try ProcessGuest.connect(to: from), to: try ProcessGuest.connect(to: to),
+            ProcessMove.Options())
+        move.onStep = { step in
+            if step.rawValue == last { kill(getpid(), SIGKILL) }
+        }
+        _ = try await move.run { _ in }
     }
 
     private static func hold(_ socket: String, _ how: String) throws {

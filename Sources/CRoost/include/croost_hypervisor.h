@@ -32,6 +32,10 @@ int croost_limit_send_buffer(int descriptor, int byte_count);
 /// a negated errno.
 int croost_lock_file(int descriptor);
 
+/// Takes an open file for this open file description alone (flock(2)) unless another has it. Answers 0
+/// or a negated errno: -EWOULDBLOCK when another has.
+int croost_try_lock_file(int descriptor);
+
 /// Raises the number of descriptors that this process may have open to what it is allowed to
 /// (setrlimit(2), RLIMIT_NOFILE). Answers 0 or a negated errno.
 int croost_raise_descriptor_limit(void);

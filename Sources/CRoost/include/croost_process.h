@@ -24,6 +24,8 @@ struct croost_keeper {
     int commands;
     /// The process to continue (SIGCONT), or -1.
     int process;
+    /// A process that is ended (SIGKILL), and its end awaited, before the other continues, or -1.
+    int ended_process;
     /// Texts written to descriptors, in order, before the process continues; -1 ends them.
     int write_descriptors[CROOST_KEEPER_WRITES];
     const char *_Nullable write_texts[CROOST_KEEPER_WRITES];

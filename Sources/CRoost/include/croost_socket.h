@@ -75,4 +75,9 @@ int croost_ignore_file_size_limit(void);
 /// negated errno: ENOENT where no service manager asks.
 int croost_tell_service_manager(const char *_Nonnull state);
 
+/// Has a TCP connection fail when its peer acknowledges nothing for a time (TCP_USER_TIMEOUT), with
+/// bytes under way, and without by probes (tcp(7)). Answers 0 or a negated errno: -EOPNOTSUPP or
+/// -ENOPROTOOPT for another kind of socket.
+int croost_set_link_timeout(int descriptor, unsigned timeout_ms);
+
 #endif

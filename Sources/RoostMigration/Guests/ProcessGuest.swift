@@ -19,7 +19,7 @@ public final class ProcessGuest: MigrationGuest {
     static let answerLimit = Duration.seconds(10)
 
     let process: GuestProcess
-    private let socket: StreamSocket
+    let socket: StreamSocket
     private let pagemapFile: OwnedDescriptor
     private let known: Mutex<[GuestBlock]>
     /// How many of the blocks ``newBlocks()`` has told of.
@@ -168,7 +168,11 @@ public final class ProcessGuest: MigrationGuest {
             // SAFETY: a byte is a plain value.
             try socket.send(unsafe byte.span.bytes)
         } catch {
-            throw process.ended(error.errno)
+            guard !process.handle.hasEnded else { throw process.ended(error.errno) }
+            throw MigrationError(
+                .guest, errno: error.errno,
+                "the connection to the guest, process \(processID), is broken: \(error.description)"
+            )
         }
         while true {
             var received = try Self.receive(socket, process)

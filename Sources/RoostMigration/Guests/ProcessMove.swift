@@ -10,6 +10,14 @@ internal import RoostSystem
 /// Source and destination are the same that stand on two hosts, joined by a pair of sockets. The
 /// destination's process was started to wait for its memory; when it has arrived the source's
 /// process is ended.
+///
+/// ## Who runs the guest
+///
+/// Both processes are watched, and the end of one ends the move at once. Until the destination's
+/// process is told to run, every failure continues the source's. From then until it answers, a
+/// failure ends the destination's process and continues the source's when that has ended; a
+/// keeper does the same should this process be killed. After the answer nobody continues the
+/// source's process.
 public struct ProcessMove: Sendable {
     /// How a guest is moved.
     public struct Options: Sendable {
@@ -38,6 +46,20 @@ public struct ProcessMove: Sendable {
         public let throttle: String?
     }
 
+    /// Where a move is, for tests that break it there.
+    package enum Step: String, Sendable, CaseIterable {
+        /// Memory is sent for the first time.
+        case firstRound
+        /// The guest stands still.
+        case stopped
+        /// All memory has arrived; the destination's process was not told to run.
+        case beforeArrival
+        /// The destination's process is told to run next; the keeper would end it.
+        case atArrival
+        /// The destination's process has answered that it runs; the source's has not ended yet.
+        case arrived
+    }
+
     /// How often the caller is told how far the move is.
     private static let progressInterval = Duration.milliseconds(200)
 
@@ -45,6 +67,8 @@ public struct ProcessMove: Sendable {
     private let destination: ProcessGuest
     private let options: Options
     private let logger: Logger
+    /// Called once at each step, by the thread that takes it.
+    package var onStep: @Sendable (Step) -> Void = { _ in }
 
     /// Describes a move.
     ///
@@ -68,11 +92,19 @@ public struct ProcessMove: Sendable {
     ///
     /// - Parameter observer: Told how far it is, a few times a second.
     /// - Returns: What was moved; the guest runs in the destination's process.
-    /// - Throws: `MigrationError`: what ended the move first. The guest runs on where it was, unless
-    ///   it is gone.
+    /// - Throws: `MigrationError`: what ended the move first, and where the guest runs now. It runs
+    ///   on where it was, unless it is gone.
     public func run(
         _ observer: @escaping @Sendable (MigrationStatistics) -> Void
     ) async throws(MigrationError) -> Report {
+        guard destination.awaitsArrival else {
+            throw MigrationError(
+                .guest,
+                "the destination's process \(destination.processID) does not wait for memory, and "
+                    + "the guest runs on in process \(source.processID): start one with incoming "
+                    + "memory")
+        }
+        let handOver = try HandOver(from: source, to: destination, onStep)
         let tracker = try source.tracker(options.tracker) { kind, reason in
             logger.notice("tracker \(kind.rawValue) cannot be used: \(reason)")
         }
@@ -84,7 +116,7 @@ public struct ProcessMove: Sendable {
         }
         let (near, far) = try Self.pair()
         let sending = try MigrationSource(
-            blocks: source.blocks.map(\.migrated), tracker: tracker, guest: source,
+            blocks: source.blocks.map(\.migrated), tracker: tracker, guest: handOver,
             throttle: throttle, connection: SocketConnection(near),
             parameters: options.parameters, logger: logger)
         let destination = destination
@@ -94,17 +126,42 @@ public struct ProcessMove: Sendable {
                 maximumRAMByteCount: .max, decompressionThreads: options.decompressionThreads,
                 dialect: options.parameters.dialect)
         ) { (try? destination.newBlocks().map(\.migrated)) ?? [] }
-        let (sent, loaded) = await Self.both(sending, loading, observer)
-        // What the destination says is why the source was refused.
-        if case .failure(let error) = loaded, case .failure(let other) = sent {
-            throw other.kind == .transfer || other.kind == .peer ? error : other
+        let watch = try ProcessWatch(source.process.handle, destination.process.handle) { ended in
+            sending.cancel()
+            // What has reached the destination whole needs the source's process no more.
+            if ended == .second { loading.cancel() }
         }
-        let (statistics, arrived) = (try sent.get(), try loaded.get())
-        try destination.arrived()
-        try source.end()
+        let (sent, loaded) = await Self.both(sending, loading, observer)
+        let ended = watch.stop()
+        guard case .success(let statistics) = sent, case .success(let arrival) = loaded else {
+            throw handOver.stay(after: Self.reason(sent, loaded), ended)
+        }
+        try await Self.blocking(handOver)
         return Report(
-            source: statistics, destination: arrived, tracker: tracker.name,
+            source: statistics, destination: arrival, tracker: tracker.name,
             throttle: throttle?.name)
+    }
+
+    /// Why a move failed: what the destination says is why the source was refused.
+    private static func reason(
+        _ sent: Result<MigrationStatistics, MigrationError>,
+        _ loaded: Result<DestinationStatistics, MigrationError>
+    ) -> MigrationError {
+        switch (sent, loaded) {
+        case (.failure(let error), .failure(let other)):
+            error.kind == .transfer || error.kind == .peer ? other : error
+        case (.failure(let error), .success), (.success, .failure(let error)): error
+        case (.success, .success): MigrationError(.cancelled, "the move has succeeded")
+        }
+    }
+
+    private static func blocking(_ handOver: HandOver) async throws(MigrationError) {
+        let outcome = await MigrationThread.run("roost-hand-over") { () throws(MigrationError) in
+            try handOver.complete()
+        }
+        guard case .failure(let failure) = outcome else { return }
+        // Where there was no thread, nothing was handed over.
+        throw handOver.isBegun ? failure : handOver.stay(after: failure, nil)
     }
 
     private static func pair() throws(MigrationError) -> (StreamSocket, StreamSocket) {
