@@ -21,7 +21,7 @@ TEST_PACKAGES := $(DEMO_PACKAGES) debootstrap dpkg-dev e2fsprogs fio iperf3 ipro
 PACKAGING := $(PACKAGES) dpkg-dev gzip python3-minimal
 INSTALL_PACKAGES := $(PACKAGING) debootstrap iproute2 util-linux
 
-.PHONY: build products install deb demo test lab-install lint bench fuzz sanitize docs clean packages \
+.PHONY: build products install deb demo test lab-install lab-ownership lint bench fuzz sanitize docs clean packages \
 	demo-packages test-packages packaging install-packages
 
 build: packages products
@@ -39,6 +39,11 @@ install:
 
 deb: packaging products
 	Extras/packaging/deb.sh .build-release/release .build-deb
+
+# A killed relay, receiver, link or QEMU at every step of a move's end, with real QEMUs.
+lab-ownership:
+	ROOST_LAB_MATRIX=1 ROOST_BINARY=$$($(SWIFT) build $(TESTS) --show-bin-path)/roost \
+		$(SWIFT) test $(TESTS) --no-parallel --filter OwnershipLab
 
 # Installs the package into a bare Debian 12, uses, upgrades and removes it. From what was built: a program of
 # `make build`, or else the objects of the tests.

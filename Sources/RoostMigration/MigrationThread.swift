@@ -18,4 +18,19 @@ enum MigrationThread {
             return .failure(MigrationError(.transfer, errno: error.errno, error.description))
         }
     }
+
+    /// Writes the memory of a move that is complete.
+    ///
+    /// - Parameters:
+    ///   - moved: What is so, whatever becomes of the writing.
+    ///   - body: Writes it.
+    /// - Throws: `MigrationError`, which says that the move itself went well.
+    static func dump(
+        of moved: String, _ body: @escaping @Sendable () throws(MigrationError) -> Void
+    ) async throws(MigrationError) {
+        guard case .failure(let failure) = await run("roost-dump", body) else { return }
+        throw MigrationError(
+            failure.kind, errno: failure.errno,
+            "\(moved), but its memory could not be written to the dump folder: \(failure)")
+    }
 }

@@ -27,6 +27,11 @@ struct EventLog: StreamHandler {
     }
     mutating func sectionBegan(_ section: SectionHeader) { events.append(.sectionBegan(section)) }
     mutating func blocksListed(_ blocks: [RAMBlockDescription]) { events.append(.blocks(blocks)) }
+    mutating func blocksAdded(
+        _ blocks: [RAMBlockDescription], from first: Int
+    ) throws(MigrationError) {
+        if let error = MigrationError.addedBlocks(blocks, from: first) { throw error }
+    }
     mutating func page(_ record: PageRecord, _ body: RawSpan) {
         events.append(.page(record, [UInt8](copying: body)))
     }
@@ -76,6 +81,11 @@ struct Echo: StreamHandler, ~Copyable {
         writer.blocks(blocks) { _ in }
         collect()
     }
+    mutating func blocksAdded(
+        _ blocks: [RAMBlockDescription], from first: Int
+    ) throws(MigrationError) {
+        if let error = MigrationError.addedBlocks(blocks, from: first) { throw error }
+    }
     mutating func page(_ record: PageRecord, _ body: RawSpan) {
         switch record.kind {
         case .zero:
@@ -119,6 +129,11 @@ struct Destination: StreamHandler, ~Copyable {
     mutating func blocksListed(_ blocks: [RAMBlockDescription]) throws(MigrationError) {
         try memory.match(blocks)
     }
+    mutating func blocksAdded(
+        _ blocks: [RAMBlockDescription], from first: Int
+    ) throws(MigrationError) {
+        if let error = MigrationError.addedBlocks(blocks, from: first) { throw error }
+    }
     mutating func page(_ record: PageRecord, _ body: RawSpan) throws(MigrationError) {
         try memory.apply(record, body)
         records += 1
@@ -126,6 +141,15 @@ struct Destination: StreamHandler, ~Copyable {
     mutating func multifdFlushed() throws(MigrationError) {
         throw MigrationError.forTest
     }
+    // Memory alone is loaded here.
+    mutating func streamBegan(version: UInt32) {}
+    mutating func configured(_ configuration: StreamConfiguration, _ bytes: RawSpan) {}
+    mutating func sectionBegan(_ section: SectionHeader) {}
+    mutating func recordsEnded() {}
+    mutating func opaque(_ bytes: RawSpan) {}
+    mutating func sectionEnded(_ section: SectionHeader, hasFooter: Bool) {}
+    mutating func command(_ command: StreamCommand, _ payload: RawSpan) {}
+    mutating func tail(_ bytes: RawSpan) {}
 }
 
 extension MigrationError {

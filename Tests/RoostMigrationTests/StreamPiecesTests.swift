@@ -92,6 +92,22 @@ import Testing
     @Test func `a handler's error ends the reading`() throws {
         struct Refusing: StreamHandler {
             mutating func recordsEnded() throws(MigrationError) { throw .forTest }
+            // It is not to get further, or what comes before is of no matter.
+            mutating func streamBegan(version: UInt32) {}
+            mutating func configured(_ configuration: StreamConfiguration, _ bytes: RawSpan) {}
+            mutating func sectionBegan(_ section: SectionHeader) {}
+            mutating func blocksListed(_ blocks: [RAMBlockDescription]) {}
+            mutating func blocksAdded(
+                _ blocks: [RAMBlockDescription], from first: Int
+            ) throws(MigrationError) {
+                if let error = MigrationError.addedBlocks(blocks, from: first) { throw error }
+            }
+            mutating func page(_ record: PageRecord, _ body: RawSpan) {}
+            mutating func multifdFlushed() {}
+            mutating func opaque(_ bytes: RawSpan) {}
+            mutating func sectionEnded(_ section: SectionHeader, hasFooter: Bool) {}
+            mutating func command(_ command: StreamCommand, _ payload: RawSpan) {}
+            mutating func tail(_ bytes: RawSpan) {}
         }
         var refusing = Refusing()
         let bytes = try StreamFixtures.bytes("7.2-q35-stopped.stream")

@@ -24,7 +24,8 @@ import Testing
             Set(object.keys) == [
                 "file", "packing", "isLibvirtSave", "streamVersion", "machineType", "capabilities",
                 "uuid", "byteCount", "trailingByteCount", "ignoredByteCount", "hasFooters",
-                "usesMultifd", "commands", "memory", "blocks", "sections", "devices",
+                "usesMultifd", "lacksPages", "commands", "memory", "blocks", "sections",
+                "devices",
             ])
         let memory = try #require(object["memory"] as? [String: Any])
         #expect(

@@ -15,6 +15,22 @@ private struct RepeatWatch: StreamHandler {
         if compressed.contains(place) { repeated.append(record) }
         if record.kind == .compressed { compressed.insert(place) }
     }
+
+    // Only pages are watched.
+    mutating func streamBegan(version: UInt32) {}
+    mutating func configured(_ configuration: StreamConfiguration, _ bytes: RawSpan) {}
+    mutating func blocksListed(_ blocks: [RAMBlockDescription]) {}
+    mutating func blocksAdded(
+        _ blocks: [RAMBlockDescription], from first: Int
+    ) throws(MigrationError) {
+        if let error = MigrationError.addedBlocks(blocks, from: first) { throw error }
+    }
+    mutating func multifdFlushed() {}
+    mutating func recordsEnded() {}
+    mutating func opaque(_ bytes: RawSpan) {}
+    mutating func sectionEnded(_ section: SectionHeader, hasFooter: Bool) {}
+    mutating func command(_ command: StreamCommand, _ payload: RawSpan) {}
+    mutating func tail(_ bytes: RawSpan) {}
 }
 
 /// The table of unusual and malformed streams: Roost says of each what the table says (MIG-11).

@@ -70,6 +70,13 @@ public struct StreamMap: StreamHandler, Sendable {
         }
     }
 
+    /// Refuses added blocks.
+    public mutating func blocksAdded(
+        _ blocks: [RAMBlockDescription], from first: Int
+    ) throws(MigrationError) {
+        if let error = MigrationError.addedBlocks(blocks, from: first) { throw error }
+    }
+
     /// Notes a page.
     public mutating func page(_ record: PageRecord, _ body: RawSpan) {
         precondition(record.streamOffset == UInt64(position), "a record that was not foreseen")

@@ -25,6 +25,40 @@ public struct GuestLoader: StreamHandler, ~Copyable {
         pageCount &+= 1
     }
 
+    /// Refuses blocks that were added: a workload has one list.
+    public mutating func blocksAdded(
+        _ blocks: [RAMBlockDescription], from first: Int
+    ) throws(MigrationError) {
+        if let error = MigrationError.addedBlocks(blocks, from: first) { throw error }
+    }
+
+    /// Traps: a workload sends its pages in the stream.
+    public mutating func multifdFlushed() { preconditionFailure("a workload with multifd") }
+
+    /// Of no matter: only memory is loaded.
+    public mutating func streamBegan(version: UInt32) {}
+
+    /// Of no matter: only memory is loaded.
+    public mutating func configured(_ configuration: StreamConfiguration, _ bytes: RawSpan) {}
+
+    /// Of no matter: only memory is loaded.
+    public mutating func sectionBegan(_ section: SectionHeader) {}
+
+    /// Of no matter: only memory is loaded.
+    public mutating func recordsEnded() {}
+
+    /// Of no matter: only memory is loaded.
+    public mutating func opaque(_ bytes: RawSpan) {}
+
+    /// Of no matter: only memory is loaded.
+    public mutating func sectionEnded(_ section: SectionHeader, hasFooter: Bool) {}
+
+    /// Of no matter: only memory is loaded.
+    public mutating func command(_ command: StreamCommand, _ payload: RawSpan) {}
+
+    /// Of no matter: only memory is loaded.
+    public mutating func tail(_ bytes: RawSpan) {}
+
     /// Checks that the memory holds the guest's pages and nothing else.
     ///
     /// - Throws: ``Disagreement`` that names the first other page.

@@ -61,6 +61,15 @@ public struct RunDirectory: Hashable, Sendable {
         }
     }
 
+    /// The folder for the journals of moves, which is made with the folder that it lies in.
+    ///
+    /// - Returns: Its path.
+    /// - Throws: `HostError` of kind `control` when there can be none.
+    package func movesFolder() throws(HostError) -> String {
+        try make()
+        return "\(path)/moves"
+    }
+
     /// The control sockets in the folder, by name.
     ///
     /// - Parameter kind: Of which kind; `nil` for all.

@@ -50,10 +50,11 @@ public final class TLSBridge: Sendable {
     ///   - host: The peer's name or address, which its certificate must carry.
     ///   - port: The peer's TCP port.
     ///   - identity: Who we are, and whom we trust.
+    ///   - linkTimeout: After how long a peer that takes no bytes counts as gone.
     /// - Returns: A bridge over the established connection.
     /// - Throws: `HostError` of kind `connection`, `verification` or `refused`.
     public static func connect(
-        host: String, port: Int, identity: TLSIdentity
+        host: String, port: Int, identity: TLSIdentity, linkTimeout: Duration = .seconds(10)
     ) async throws(HostError) -> TLSBridge {
         guard let number = UInt16(exactly: port), number > 0 else {
             throw HostError(
@@ -63,6 +64,7 @@ public final class TLSBridge: Sendable {
         let outcome = await withTaskCancellationHandler {
             await thread("roost-tls-hello") { () throws(HostError) in
                 let socket = try dial(host, number)
+                socket.setLinkTimeout(linkTimeout)
                 let explain = HandshakeFailure(
                     peer: "\(host):\(port)", host: host, authorityPath: identity.authorityPath,
                     own: identity.leaf)

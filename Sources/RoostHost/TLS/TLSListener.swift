@@ -24,10 +24,11 @@ public final class TLSListener: Sendable {
     ///   - host: The name or address to listen on, such as `::` for all.
     ///   - port: The TCP port; 0 for any that is free.
     ///   - identity: Who we are, and whom we trust.
+    ///   - linkTimeout: After how long a client that takes no bytes counts as gone.
     /// - Returns: A listener, which accepts from now on.
     /// - Throws: `HostError` of kind `connection`.
     public static func listen(
-        host: String, port: Int, identity: TLSIdentity
+        host: String, port: Int, identity: TLSIdentity, linkTimeout: Duration = .seconds(10)
     ) async throws(HostError) -> TLSListener {
         guard let number = UInt16(exactly: port) else {
             throw HostError(
@@ -49,7 +50,7 @@ public final class TLSListener: Sendable {
         let (arrivals, arrived) = AsyncStream.makeStream(
             of: Arrival.self, bufferingPolicy: .bufferingOldest(waitingLimit))
         let failure = DedicatedThread.start(name: "roost-tls-accept") {
-            Self.welcome(listener, identity, stop, arrived)
+            Self.welcome(listener, identity, linkTimeout, stop, arrived)
             arrived.finish()
         }
         if let failure {
@@ -75,7 +76,7 @@ public final class TLSListener: Sendable {
 
     /// Accepts until the listener is stopped; each handshake has a thread of its own.
     private static func welcome(
-        _ listener: Listener, _ identity: TLSIdentity, _ stop: StopSignal,
+        _ listener: Listener, _ identity: TLSIdentity, _ linkTimeout: Duration, _ stop: StopSignal,
         _ arrived: AsyncStream<Arrival>.Continuation
     ) {
         let underWay = Handshakes()
@@ -91,6 +92,7 @@ public final class TLSListener: Sendable {
                 if stop.wait(within: .milliseconds(100)) { return }
                 continue
             }
+            socket.setLinkTimeout(linkTimeout)
             // One that says nothing keeps nobody out.
             guard let place = try? StopSignal() else { continue }
             underWay.enter(place, below: handshakeLimit)

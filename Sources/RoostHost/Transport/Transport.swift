@@ -43,16 +43,18 @@ package struct Connection: Sendable {
     /// - Parameters:
     ///   - endpoint: Where the other end listens.
     ///   - security: How a TCP connection is protected.
+    ///   - linkTimeout: After how long a peer that takes no bytes counts as gone.
     /// - Returns: The connection.
     /// - Throws: `HostError` or `SystemError`, one sentence each.
     package static func connect(
-        to endpoint: Endpoint, security: TransportSecurity
+        to endpoint: Endpoint, security: TransportSecurity, linkTimeout: Duration = .seconds(10)
     ) async throws -> Connection {
         try checkDescriptors()
         switch (endpoint, security) {
         case (.tcp(let host, let port), .tls(let identity)):
             return try Connection(
-                try await TLSBridge.connect(host: host, port: Int(port), identity: identity))
+                try await TLSBridge.connect(
+                    host: host, port: Int(port), identity: identity, linkTimeout: linkTimeout))
         case (.unix, _):
             let socket = try await blocking { try StreamSocket.connect(to: endpoint) }
             try socket.checkPeerIsTrusted()
@@ -96,15 +98,16 @@ package struct TransportListener: Sendable {
     /// - Parameters:
     ///   - endpoint: Where. A unix socket gets mode 0600.
     ///   - security: How a TCP connection is protected.
+    ///   - linkTimeout: After how long a TLS client that takes no bytes counts as gone.
     /// - Returns: The listener.
     /// - Throws: `HostError` or `SystemError`, one sentence each.
     package static func listen(
-        on endpoint: Endpoint, security: TransportSecurity
+        on endpoint: Endpoint, security: TransportSecurity, linkTimeout: Duration = .seconds(10)
     ) async throws -> TransportListener {
         try Connection.checkDescriptors()
         if case .tcp(let host, let port) = endpoint, case .tls(let identity) = security {
             let listener = try await TLSListener.listen(
-                host: host, port: Int(port), identity: identity)
+                host: host, port: Int(port), identity: identity, linkTimeout: linkTimeout)
             return TransportListener(
                 kind: .tls(listener),
                 endpoint: .tcp(host: host, port: UInt16(exactly: listener.port) ?? port))

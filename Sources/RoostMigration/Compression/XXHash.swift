@@ -16,6 +16,15 @@ struct XXHash: ~Copyable, @unchecked Sendable {
         unsafe XXH3_128bits_reset(state)
     }
 
+    /// The digest of bytes that lie in one piece.
+    static func digest(of bytes: RawSpan) -> Digest128 {
+        let digest = unsafe bytes.withUnsafeBytes { all in
+            // SAFETY: the library reads `count` bytes of the span.
+            unsafe XXH3_128bits(all.baseAddress, all.count)
+        }
+        return Digest128(high: digest.high64, low: digest.low64)
+    }
+
     /// Feeds bytes.
     mutating func update(_ bytes: RawSpan) {
         // SAFETY: the library reads `count` bytes of the span.

@@ -16,6 +16,7 @@ struct DestinationLoader: StreamHandler, ~Copyable {
     private var decompressor: PageDecompressor?
     /// What follows the memory, as far as digests can reach.
     private var tail = ByteQueue(capacity: BlockDigest.sectionLimit)
+    private var question = LastQuestion()
 
     init(
         _ memory: consuming GuestMemory, _ options: DestinationOptions
@@ -23,6 +24,18 @@ struct DestinationLoader: StreamHandler, ~Copyable {
         self.memory = memory
         self.options = options
     }
+
+    // MARK: StreamHandler
+
+    /// Of no matter: the reader refuses versions that it does not know.
+    mutating func streamBegan(version: UInt32) {}
+
+    /// Of no matter: the machine is of those that start the guest, and the reader refuses
+    /// capabilities that would change what the stream is.
+    mutating func configured(_ configuration: StreamConfiguration, _ bytes: RawSpan) {}
+
+    /// Of no matter: what is in a section comes by itself.
+    mutating func sectionBegan(_ section: SectionHeader) {}
 
     mutating func blocksListed(_ list: [RAMBlockDescription]) throws(MigrationError) {
         try match(list)
@@ -69,9 +82,17 @@ struct DestinationLoader: StreamHandler, ~Copyable {
             record, "a page filled with 0x\(hex(UInt64(fill))), and only zero is allowed")
     }
 
+    mutating func multifdFlushed() throws(MigrationError) { throw MigrationRelay.multifdError }
+
     mutating func recordsEnded() throws(MigrationError) {
         try decompressor?.drain()
     }
+
+    /// Of no matter: the state of devices is passed over.
+    mutating func opaque(_ bytes: RawSpan) {}
+
+    /// Of no matter, as its beginning.
+    mutating func sectionEnded(_ section: SectionHeader, hasFooter: Bool) {}
 
     mutating func command(
         _ command: StreamCommand, _ payload: RawSpan
@@ -89,14 +110,22 @@ struct DestinationLoader: StreamHandler, ~Copyable {
     }
 
     mutating func tail(_ bytes: RawSpan) throws(MigrationError) {
+        // Before a question behind the devices is answered.
+        try checkPages()
         let count = min(tail.room, bytes.byteCount)
         tail.append(bytes.extracting(0..<count))
+        question.take(bytes)
+        if let ping = question.ping {
+            opensReturnPath = true
+            unansweredPing = ping
+        }
     }
 
     /// Checks that all pages are decoded and the blocks are what the source had.
     ///
     /// - Throws: `MigrationError` of kind `malformed` or `mismatch`: the guest must not start.
     mutating func verify() throws(MigrationError) {
+        try checkPages()
         try decompressor?.finish()
         guard let digests = try BlockDigest.read(tail.bytes) else {
             guard !options.requiresDigests else {
@@ -118,6 +147,18 @@ struct DestinationLoader: StreamHandler, ~Copyable {
         statistics.isVerified = true
     }
 
+    /// Refuses a stream that has brought no page at all.
+    private func checkPages() throws(MigrationError) {
+        guard statistics.pages == 0 else { return }
+        try AbsentPages.check(memory: statistics.memoryBytes, records: 0)
+        guard memory.blocks.allSatisfy({ $0.usedByteCount == 0 }) else {
+            throw MigrationError(
+                .mismatch,
+                "the stream has no memory, only the state of devices, and this guest has: move it from "
+                    + "a guest with the same memory")
+        }
+    }
+
     mutating func count(streamBytes: UInt64) {
         statistics.streamBytes = streamBytes
     }
@@ -125,5 +166,30 @@ struct DestinationLoader: StreamHandler, ~Copyable {
     /// Ends the threads.
     mutating func stop() {
         decompressor?.stop()
+    }
+}
+
+/// A PING behind the devices, with which a receiver asks whether all before it is loaded.
+///
+/// Whoever asks waits for the answer, so it is known by being the last that has come. What it stands
+/// behind is not known without the devices, and need not be: an answer that nobody asked for is heard
+/// by nobody.
+private struct LastQuestion {
+    /// `COMMAND`, be16 PING, be16 length 4, be32 value.
+    private static let byteCount = 9
+    private var last: [UInt8] = []
+
+    mutating func take(_ bytes: RawSpan) {
+        let count = min(bytes.byteCount, Self.byteCount)
+        for index in bytes.byteCount - count..<bytes.byteCount {
+            last.append(bytes.loadBigEndian(at: index, as: UInt8.self))
+        }
+        last.removeFirst(max(0, last.count - Self.byteCount))
+    }
+
+    /// What is asked, where that is the last that has come.
+    var ping: UInt32? {
+        guard last.count == Self.byteCount, last.starts(with: [8, 0, 2, 0, 4]) else { return nil }
+        return last.suffix(4).reduce(0) { $0 << 8 | UInt32($1) }
     }
 }

@@ -53,6 +53,9 @@ public struct DestinationStatistics: Sendable, Equatable, Codable {
     /// Nothing loaded yet.
     public init() {}
 
+    /// Records of pages of every kind.
+    var pages: UInt64 { zeroPages &+ plainPages &+ deltaPages &+ compressedPages }
+
     mutating func count(_ kind: PageKind) {
         switch kind {
         case .zero: zeroPages &+= 1

@@ -15,13 +15,11 @@ public import SystemPackage
 /// the source opened its return path it is told the outcome, and lets go of its guest only when
 /// that is good. A source that breaks off leaves memory that must not be started.
 public final class MigrationDestination: Sendable {
-    /// How long to wait for a description behind a stream that is whole without one: QEMU sends it
-    /// at once.
-    private static let descriptionLimit = Duration.milliseconds(200)
-
     private struct State {
         var statistics = DestinationStatistics()
         var isCancelled = false
+        /// Whether the source was told that all was loaded.
+        var isAnswered = false
     }
 
     private let socket: StreamSocket
@@ -63,7 +61,7 @@ public final class MigrationDestination: Sendable {
     public var statistics: DestinationStatistics { state.withLock { $0.statistics } }
 
     /// Ends the load: ``run()`` throws an error of kind `cancelled`, and the source's guest runs
-    /// on.
+    /// on; too late once the source was told that all was loaded.
     ///
     /// Any thread may call it.
     public func cancel() {
@@ -87,7 +85,7 @@ public final class MigrationDestination: Sendable {
         }
         socket.shutdown(.both)
         if case .failure(let failure) = outcome {
-            guard !state.withLock({ $0.isCancelled }) else {
+            guard !state.withLock({ $0.isCancelled && !$0.isAnswered }) else {
                 throw MigrationError(
                     .cancelled, "the load was cancelled; the source keeps its guest")
             }
@@ -100,40 +98,74 @@ public final class MigrationDestination: Sendable {
         var loader = DestinationLoader(
             try GuestMemory(blocks: blocks, maximumByteCount: options.maximumRAMByteCount), options)
         loader.addedBlocks = addedBlocks
+        var reader = StreamReader(maximumRAMByteCount: options.maximumRAMByteCount)
         do throws(MigrationError) {
-            try read(into: &loader)
-            try loader.verify()
-            publish(&loader)
+            var input = ByteQueue(capacity: 1 << 20)
+            var isAnswered = false
+            while !isAnswered, try read(&input, &reader, into: &loader) {
+                guard loader.opensReturnPath, reader.isWhole() else { continue }
+                try accept(&loader)
+                isAnswered = true
+            }
+            if !isAnswered {
+                _ = try reader.finish()
+                try accept(&loader)
+            } else if !reader.hasDescription {
+                // It closes when it has read the answer. What looked like the mark may have been the
+                // state of a device, in which it broke off.
+                let before = reader.streamOffset
+                while try read(&input, &reader, into: &loader) {}
+                let hasMore = reader.streamOffset > before
+                _ = try reader.finish()
+                if hasMore { try loader.verify() }
+            }
         } catch {
             loader.stop()
-            if loader.opensReturnPath { try? answer(ReturnPath.Message.shut, 1) }
+            guard loader.opensReturnPath else { throw error }
+            guard !state.withLock({ $0.isAnswered }) else { throw Self.late(error) }
+            try? answer(ReturnPath.Message.shut, 1)
             throw error
         }
         loader.stop()
-        if loader.opensReturnPath {
-            try answer(ReturnPath.Message.shut, 0)
-            // The source closes when it has read the answer.
-            socket.shutdown(.writing)
-        }
+        // The source closes when it has read the answer.
+        if loader.opensReturnPath { socket.shutdown(.writing) }
     }
 
-    private func read(into loader: inout DestinationLoader) throws(MigrationError) {
-        var input = ByteQueue(capacity: 1 << 20)
-        var reader = StreamReader(maximumRAMByteCount: options.maximumRAMByteCount)
-        while try fill(&input) {
-            try reader.consume(input.bytes, into: &loader)
-            input.removeAll()
-            loader.count(streamBytes: reader.streamOffset)
-            publish(&loader)
-            if let ping = loader.unansweredPing.take(), loader.opensReturnPath {
-                try answer(ReturnPath.Message.pong, ping)
-            }
-            guard reader.isPastMemory, loader.opensReturnPath, reader.isWhole() else { continue }
-            if reader.hasDescription { return }
-            let limit = ContinuousClock.now + Self.descriptionLimit
-            guard socket.wait(for: .input, until: limit).contains(.this) else { return }
+    /// Says that all was loaded.
+    ///
+    /// Whoever opened a return path heeds what comes on it only when it has sent everything. So this
+    /// may be said at a mark with which the stream is whole, without knowing whether the description
+    /// of its devices follows, for which nothing in the stream stands.
+    private func accept(_ loader: inout DestinationLoader) throws(MigrationError) {
+        try loader.verify()
+        publish(&loader)
+        guard loader.opensReturnPath else { return }
+        try answer(ReturnPath.Message.shut, 0)
+        state.withLock { $0.isAnswered = true }
+    }
+
+    private static func late(_ error: MigrationError) -> MigrationError {
+        MigrationError(
+            error.kind, streamOffset: error.streamOffset, errno: error.errno,
+            "the source was told that its guest was loaded, but then: \(error.description); see there "
+                + "whether the guest runs (query-status), nothing was started here")
+    }
+
+    /// Reads on.
+    ///
+    /// - Returns: `false` when the source has closed.
+    private func read(
+        _ input: inout ByteQueue, _ reader: inout StreamReader, into loader: inout DestinationLoader
+    ) throws(MigrationError) -> Bool {
+        guard try fill(&input) else { return false }
+        try reader.consume(input.bytes, into: &loader)
+        input.removeAll()
+        loader.count(streamBytes: reader.streamOffset)
+        publish(&loader)
+        if let ping = loader.unansweredPing.take(), loader.opensReturnPath {
+            try answer(ReturnPath.Message.pong, ping)
         }
-        _ = try reader.finish()
+        return true
     }
 
     private func fill(_ input: inout ByteQueue) throws(MigrationError) -> Bool {

@@ -50,6 +50,15 @@ extension OutputFile {
         }
     }
 
+    /// Makes the bytes durable, under no name yet.
+    func makeDurable() throws(MigrationError) {
+        do throws(SystemError) {
+            try sync()
+        } catch {
+            throw Self.migrationError(error)
+        }
+    }
+
     /// Makes the bytes durable and gives the file its name.
     consuming func finish() throws(MigrationError) {
         do throws(SystemError) {

@@ -58,6 +58,25 @@ extension GuestMove {
         }
     }
 
+    /// Gives a guest back to a source that has let go of it, where it was given to nobody.
+    ///
+    /// - Returns: Where the guest is, for the error's sentence.
+    func takeBack() async -> String {
+        let stands =
+            "the source has sent everything and stands still; continue it (cont) only once it is "
+            + "certain that the destination does not run"
+        switch await decision?() {
+        case .source, .standsAtSource, .sourceOrStands, .undecided:
+            return (try? await source.execute("cont")) != nil
+                ? "the guest was not started at the destination, and runs on at the source, where it "
+                    + "was continued"
+                : "the guest was not started at the destination, and stands still at the source: "
+                    + "continue it there (cont)"
+        case .destination, .notKnown, nil:
+            return stands
+        }
+    }
+
     /// Sees that the source runs after a move that failed.
     ///
     /// - Returns: Where the guest is, for the error's sentence.
@@ -86,6 +105,11 @@ extension GuestMove {
                 ? "the guest runs at the destination, and stands still at the source"
                 : "the guest stands still at the source; continue it there (cont) once it is "
                     + "certain that the destination does not run"
+        }
+        if let place = await decision?(), place == .notKnown || place == .destination {
+            return
+                "the guest stands still at the source, and may have been given to the destination: "
+                + "continue it there (cont) once it is certain that the destination does not run"
         }
         let continued = (try? await source.execute("cont")) != nil
         return continued

@@ -21,6 +21,9 @@ package struct GuestMove: Sendable {
     let source: QMPClient
     let destination: QMPClient
     let options: GuestMoveOptions
+    /// Where the guest is, by the relay that carries the stream, once that has ended; `nil` where
+    /// nobody can tell.
+    let decision: (@Sendable () async -> Ownership.Place)?
 
     /// Describes a move.
     ///
@@ -31,6 +34,14 @@ package struct GuestMove: Sendable {
     package init(
         from source: QMPClient, to destination: QMPClient, options: GuestMoveOptions = .init()
     ) {
+        self.init(from: source, to: destination, options: options, decision: nil)
+    }
+
+    init(
+        from source: QMPClient, to destination: QMPClient, options: GuestMoveOptions,
+        decision: (@Sendable () async -> Ownership.Place)?
+    ) {
+        self.decision = decision
         self.source = source
         self.destination = destination
         self.options = options
@@ -263,10 +274,7 @@ package struct GuestMove: Sendable {
         do throws(MigrationError) {
             there = try await settle(destination) { $0.status != "inmigrate" }
         } catch {
-            throw Self.failure(
-                error,
-                "the source has sent everything and stands still; continue it (cont) only once it "
-                    + "is certain that the destination does not run")
+            throw Self.failure(error, await takeBack())
         }
         let here = try? await runState(source)
         return GuestMoveReport(

@@ -5,27 +5,27 @@ public import SystemPackage
 
 /// The destination's end of a move through Roost: Roost's wire in, QEMU's stream out.
 ///
-/// The stream goes to a QEMU that waits for it or to a file. A stream that goes to a file is
-/// answered here, once the file is whole and on disk, so a source that has its return path on
-/// does not let go of the guest before.
+/// The stream goes to a QEMU that waits for it or to a file. Its end-of-file mark, at which QEMU
+/// starts the guest, is held back until the source has let go of the guest and says so.
 ///
 ///     let receiver = MigrationReceiver(wire: accepted, destination: connected, options: options)
 ///     let moved = try await receiver.run()
 ///
 /// ## Theory of operation
 ///
-/// One thread takes frames, keeps the memory and writes the stream; another carries QEMU's
-/// answers back. A move is complete when the stream was handed on whole and, where QEMU answers,
-/// its last answer said that it has loaded everything; where it does not, when it has read
-/// everything and closed. Until then any failure breaks the stream off, so that QEMU starts
-/// nothing.
+/// One thread carries a move. It waits for the wire and the destination at once, takes frames, keeps
+/// the memory and writes the stream; what others have to say to it comes through a mailbox. When the
+/// relay says that it has sent everything, the destination is asked by a PING in front of the mark
+/// whether it has loaded all before it, and both ends' digests of the memory are compared.
+/// ``Ownership`` says what follows, and each of its decisions is in the journal before it is carried
+/// out.
 ///
 /// Any thread may call any method.
 public final class MigrationReceiver: Sendable {
     /// How long the destination QEMU may take to accept a connection.
     static let connectLimit = Duration.seconds(10)
 
-    /// Where the stream goes, which is opened when the relay has said HELLO.
+    /// Where the stream goes, which is opened when the relay has said what it comes for.
     package enum Output: Sendable {
         /// A QEMU that listens at an endpoint.
         case endpoint(Endpoint)
@@ -35,26 +35,42 @@ public final class MigrationReceiver: Sendable {
         case file(String, mayReplace: Bool = false)
     }
 
+    /// What a receiver is given by others while it carries a move.
+    enum Notice: Sendable {
+        /// The move is to end.
+        case fail(MigrationError)
+        /// The relay came back.
+        case link(ArrivedLink)
+        /// The file's thread has done something.
+        case file(FileSink.Notice)
+    }
+
+    /// Where connections come from.
+    enum Entrance: Sendable {
+        case wire(WireSocket)
+        case listener(MoveListener)
+    }
+
     struct State {
         var statistics = RelayStatistics()
         var hasRun = false
-        var opensReturnPath = false
-        /// Whether the stream was handed on whole.
-        var isHandedOn = false
-        /// Whether the destination has closed its connection, and how.
-        var isDestinationClosed = false
-        var reset: Errno?
+        var session: MoveSession?
+        var token: MoveSession?
+        var journal: OwnershipJournal?
+        /// Whether the move is over, so that whoever comes back is answered from the journal.
+        var isOver = false
     }
 
-    let wire: WireConnection
-    private let output: Output
-    private let options: RelayOptions
-    let ending: MoveEnding
+    let output: Output
+    let options: RelayOptions
+    let journalFolder: String?
+    let key: String
+    let mailbox: Result<EngineMailbox<Notice>, MigrationError>
     let state = Mutex(State())
-    let returnPath = Mutex(ReturnPath())
-    /// Each is held by one thread for as long as that runs.
-    let frames = Mutex(FrameReader())
-    private let assembler: Mutex<StreamAssembler>
+    let entrance: Entrance
+    private let stop: StopSignal?
+    /// The memory of a move that is over, for ``RelayOptions/dumpFolder``.
+    let memory = Mutex<GuestMemory?>(nil)
 
     /// Makes a receiver that writes to a file.
     ///
@@ -66,7 +82,8 @@ public final class MigrationReceiver: Sendable {
     ///   - options: The limits.
     public convenience init(wire: FileDescriptor, file: String, options: RelayOptions) {
         self.init(
-            wire: StreamSocket(OwnedDescriptor(wire)), output: .file(file), options: options)
+            wire: WireSocket(StreamSocket(OwnedDescriptor(wire))), output: .file(file),
+            options: options)
     }
 
     /// Makes a receiver that writes to a QEMU.
@@ -81,37 +98,66 @@ public final class MigrationReceiver: Sendable {
         wire: FileDescriptor, destination: FileDescriptor, options: RelayOptions
     ) {
         self.init(
-            wire: StreamSocket(OwnedDescriptor(wire)),
+            wire: WireSocket(StreamSocket(OwnedDescriptor(wire))),
             output: .socket(StreamSocket(OwnedDescriptor(destination))), options: options)
     }
 
-    package convenience init(wire: StreamSocket, output: Output, options: RelayOptions) {
-        self.init(wire: wire, output: output, options: options, grace: MoveEnding.defaultGrace)
+    /// Makes a receiver for one connection; a relay that loses it cannot come back.
+    package convenience init(wire: WireSocket, output: Output, options: RelayOptions) {
+        self.init(.wire(wire), output: output, options: options, journalFolder: nil, key: "")
     }
 
-    init(wire: StreamSocket, output: Output, options: RelayOptions, grace: Duration) {
-        ending = MoveEnding(grace: grace)
-        if case .socket(let destination) = output { ending.attach(destination) }
-        self.wire = WireConnection(wire, ending)
+    /// Makes a receiver that greets whoever connects.
+    ///
+    /// - Parameters:
+    ///   - listener: Where connections come from.
+    ///   - output: Where the stream goes.
+    ///   - options: The limits.
+    ///   - journalFolder: Where the move's journal is kept; `nil` keeps none.
+    ///   - key: By what the move is found again by the same command.
+    package convenience init(
+        listener: MoveListener, output: Output, options: RelayOptions, journalFolder: String?,
+        key: String
+    ) {
+        self.init(
+            .listener(listener), output: output, options: options, journalFolder: journalFolder,
+            key: key)
+    }
+
+    private init(
+        _ entrance: Entrance, output: Output, options: RelayOptions, journalFolder: String?,
+        key: String
+    ) {
+        self.entrance = entrance
         self.output = output
         self.options = options
-        let isStored = if case .file = output { true } else { false }
-        assembler = Mutex(
-            StreamAssembler(
-                maximumRAMByteCount: options.maximumRAMByteCount, isStored: isStored))
+        self.journalFolder = journalFolder
+        self.key = key
+        stop = try? StopSignal()
+        do throws(MigrationError) {
+            mailbox = .success(try EngineMailbox())
+        } catch {
+            mailbox = .failure(error)
+        }
     }
 
     /// What was moved so far, during the move and after it.
     public var statistics: RelayStatistics { state.withLock { $0.statistics } }
 
+    /// The number by which both ends and `roost migrate resolve` know the move, once it has begun.
+    package var session: MoveSession? { state.withLock { $0.session } }
+
     /// Ends the move: the destination's QEMU gives up, a file is taken away.
     ///
     /// May be called at any time, before ``run()`` too, and returns at once; ``run()`` then throws
-    /// an error of kind `cancelled`. Does nothing to a move that is complete, or of which the
-    /// destination has said that it is. A destination without a return path says nothing: one
-    /// that has read everything may start the guest although the move is cancelled.
+    /// an error of kind `cancelled`. Does nothing to a move whose destination may have the guest.
     public func cancel() {
-        ending.fail(MigrationError(.cancelled, "the receiving side was told to stop"))
+        stop?.raise()
+        if case .success(let mailbox) = mailbox { mailbox.post(.fail(Self.cancelled)) }
+    }
+
+    static var cancelled: MigrationError {
+        MigrationError(.cancelled, "the receiving side was told to stop")
     }
 
     /// Carries the move to its end.
@@ -130,188 +176,151 @@ public final class MigrationReceiver: Sendable {
             return !state.hasRun
         }
         precondition(isFirst, "a receiver takes one move")
-        await withTaskCancellationHandler {
+        let outcome = await withTaskCancellationHandler {
             await carry()
         } onCancel: {
             cancel()
         }
-        if let failure = ending.failure { throw failure }
+        try outcome.get()
         try await dump()
         return statistics
     }
 
-    private func carry() async {
-        var destination: StreamSocket?
-        switch output {
-        case .file(let path, let mayReplace):
-            _ = await ending.run("roost-receive") { () throws(MigrationError) in
-                try self.greet()
-                try self.store(path, mayReplace: mayReplace)
+    private func carry() async -> Result<Void, MigrationError> {
+        switch entrance {
+        case .wire(let wire):
+            let outcome = await MigrationThread.run("roost-receive") {
+                () throws(MigrationError) in
+                defer {
+                    wire.socket.shutdown(.both)
+                    // One that was never begun leaves a destination waiting.
+                    if case .socket(let destination) = self.output { destination.shutdown(.both) }
+                }
+                try self.carry(wire)
             }
-        case .endpoint(let endpoint):
-            let connected = Mutex<StreamSocket?>(nil)
-            _ = await ending.run("roost-receive") { () throws(MigrationError) in
-                try self.greet()
-                let socket = try Self.connect(to: endpoint)
-                connected.withLock { $0 = socket }
-            }
-            destination = connected.withLock { $0 }
-        case .socket(let socket):
-            _ = await ending.run("roost-receive") { () throws(MigrationError) in try self.greet() }
-            destination = socket
+            await wire.close()
+            return outcome
+        case .listener(let listener):
+            return await carry(listener)
         }
-        if let destination {
-            ending.attach(destination)
-            if ending.failure == nil { await deliver(to: destination) }
-        }
-        ending.finish()
-        _ = await ending.run("roost-receive") { () throws(MigrationError) in self.end() }
-        destination?.shutdown(.both)
-        wire.socket.shutdown(.both)
     }
 
-    private func greet() throws(MigrationError) {
-        try ending.checkUsable()
-        try ending.check()
-        try wire.send { $0.hello() }
-        let deadline = ContinuousClock.now + MigrationRelay.greetingLimit
-        try frames.withLock { reader throws(MigrationError) in
-            guard let frame = try wire.receive(&reader, until: deadline) else {
-                return ending.suspect(
-                    MigrationError(
-                        .peer,
-                        "whoever connected went away without a word: connect roost migrate relay "
-                            + "here"))
-            }
-            if frame.kind == .failed { ending.explain(Self.failure(reader.text(of: frame))) }
-        }
-        try ending.check()
-    }
-
-    private static func connect(to endpoint: Endpoint) throws(MigrationError) -> StreamSocket {
-        do throws(SystemError) {
-            let socket = try StreamSocket.connect(to: endpoint, timeout: connectLimit)
-            if case .unix = endpoint { try socket.checkPeerIsTrusted() }
-            return socket
+    private func carry(_ wire: WireSocket) throws(MigrationError) {
+        var link = WireLink(wire, timeout: options.linkTimeout, hasWindow: false)
+        let opened: (WireFormat.Purpose, MoveSession, MoveSession)
+        do throws(MigrationError) {
+            opened = try link.greet(until: .now + RelayEngine.greetingLimit, unless: stop)
         } catch {
+            link.writer.failed(error.description)
+            link.sayLast(within: options.grace)
+            throw error
+        }
+        let arrival = ArrivedLink(opened.0, opened.1, opened.2, link)
+        guard arrival.purpose == .begin else {
+            arrival.end(within: options.grace) { $0.frame(.unknown) }
             throw MigrationError(
-                .transfer, errno: error.errno, "no destination QEMU: \(error.description)")
+                .peer, "the sending side goes on with a move that is not known here")
         }
+        try begin(arrival)
     }
 
-    /// Tells the other side how this one ended, hears the same from it, and closes.
-    private func end() {
-        if let failure = ending.untold {
-            try? wire.send { $0.failed(failure.description) }
-        } else if ending.failure == nil {
-            // A relay that does not hear it knows by the last answer, where there is one.
-            try? wire.send { $0.frame(.complete) }
-        }
-        let sentence = frames.withLock { wire.close(&$0) }
-        if let sentence { ending.explain(Self.failure(sentence)) }
-    }
-
-    // MARK: Frames
-
-    /// Takes frames until the stream is whole.
-    ///
-    /// - Parameter write: Writes the stream's bytes to where they go.
-    /// - Throws: What ended the move, or `MigrationError` for frames that do not fit.
-    func takeFrames(
-        write: (inout ByteQueue) throws(MigrationError) -> Void
-    ) throws(MigrationError) {
-        try wire.send { $0.frame(.ready) }
-        try assembler.withLock { assembler throws(MigrationError) in
-            try frames.withLock { reader throws(MigrationError) in
-                try takeFrames(&reader, into: &assembler, write: write)
+    private func carry(_ listener: MoveListener) async -> Result<Void, MigrationError> {
+        let (arrivals, arrived) = AsyncStream.makeStream(of: ArrivedLink.self)
+        let timeout = options.linkTimeout
+        let greeting = Task { () -> MigrationError? in
+            defer { arrived.finish() }
+            do {
+                try await listener.run(timeout: timeout) { self.welcome($0, arrived) }
+                return nil
+            } catch {
+                return error as? MigrationError ?? MigrationError(.transfer, "\(error)")
             }
         }
+        let outcome: Result<Void, MigrationError>
+        if let first = await arrivals.first(where: { _ in true }) {
+            outcome = await MigrationThread.run("roost-receive") { () throws(MigrationError) in
+                try self.begin(first)
+            }
+            greeting.cancel()
+            _ = await greeting.value
+        } else {
+            greeting.cancel()
+            outcome = .failure(await greeting.value ?? Self.cancelled)
+        }
+        return outcome
     }
 
-    private func takeFrames(
-        _ reader: inout FrameReader, into assembler: inout StreamAssembler,
-        write: (inout ByteQueue) throws(MigrationError) -> Void
-    ) throws(MigrationError) {
-        var unacknowledged: UInt64 = 0
-        var streamBytes: UInt64 = 0
-        func flush(_ queue: inout ByteQueue) throws(MigrationError) {
-            // One frame of zero pages can make gigabytes.
-            try ending.check()
-            streamBytes += UInt64(queue.count)
-            try write(&queue)
-        }
-        while let frame = try wire.receive(&reader) {
-            if frame.kind == .failed {
-                ending.explain(Self.failure(reader.text(of: frame)))
-                return try ending.check()
-            }
-            try assembler.take(
-                frame.kind, reader.input.bytes.extracting(frame.payload), at: reader.byteCount,
-                flush: flush)
-            if let ping = assembler.unansweredPing.take() {
-                try answer(ReturnPath.Message.pong, ping)
-            }
-            let isLast = frame.kind == .end
-            unacknowledged += 1
-            // What arrived in one piece is handed on in one piece.
-            guard
-                isLast || !reader.hasWholeFrame
-                    || unacknowledged >= WireFormat.acknowledgeEvery
-            else { continue }
-            update(assembler, wireBytes: reader.takenByteCount, streamBytes: streamBytes)
-            try flush(&assembler.writer.output)
-            let sequence = reader.sequence - 1
-            try wire.send { $0.acknowledge(sequence) }
-            unacknowledged = 0
-            update(assembler, wireBytes: reader.takenByteCount, streamBytes: streamBytes)
-            if isLast { return }
-        }
-        ending.suspect(
-            MigrationError(
-                .peer,
-                "the sending relay went away before the stream was whole; nothing of it was "
-                    + "started"))
-        try ending.check()
+    private func begin(_ arrival: ArrivedLink) throws(MigrationError) {
+        guard let link = arrival.take() else { return }
+        state.withLock { ($0.session, $0.token) = (arrival.session, arrival.token) }
+        var engine = ReceiverEngine(
+            self, try mailbox.get(), link, session: arrival.session, token: arrival.token)
+        defer { state.withLock { $0.isOver = true } }
+        try engine.run()
     }
 
-    private func update(
-        _ assembler: borrowing StreamAssembler, wireBytes: UInt64, streamBytes: UInt64
+    /// Takes one that has said what it comes for, on the thread that greeted it.
+    private func welcome(
+        _ arrival: ArrivedLink, _ arrived: AsyncStream<ArrivedLink>.Continuation
     ) {
-        let statistics = assembler.statistics
-        let opensReturnPath = assembler.opensReturnPath
-        state.withLock { state in
-            state.statistics = statistics
-            state.statistics.wireBytes = wireBytes
-            state.statistics.streamBytes = streamBytes
-            state.opensReturnPath = opensReturnPath
+        switch arrival.purpose {
+        case .begin:
+            let isFirst = state.withLock { state in
+                defer { state.session = state.session ?? arrival.session }
+                return state.session == nil
+            }
+            guard isFirst else {
+                return arrival.end(within: options.grace) {
+                    $0.failed("this receiver carries another move already: start one of its own")
+                }
+            }
+            arrived.yield(arrival)
+        case .comeBack:
+            let isOurs = state.withLock { state in
+                state.session == arrival.session && state.token == arrival.token && !state.isOver
+            }
+            if isOurs, case .success(let mailbox) = mailbox {
+                mailbox.post(.link(arrival))
+            } else {
+                answer(arrival)
+            }
         }
     }
 
-    private func answer(_ type: UInt16, _ value: UInt32) throws(MigrationError) {
-        let message = ReturnPath.message(type, value)
-        try wire.send { $0.frame(.answer, message.bytes) }
+    /// Tells a relay what became of a move that is over, by its journal.
+    ///
+    /// Without a record it is not known: a refusal would give the guest back to the source.
+    func answer(_ arrival: ArrivedLink) {
+        let record = journalFolder.flatMap { folder in
+            OwnershipJournal.all(in: folder).last {
+                $0.role == .destination && $0.session == arrival.session
+                    && $0.token == arrival.token
+            }
+        }
+        // One that is open is another process's, which alone knows.
+        let standing =
+            record.flatMap {
+                $0.step.isFinal ? Ownership.Destination(after: $0.step).standing : nil
+            }
+            ?? .unknown
+        arrival.end(within: options.grace) { writer in
+            switch standing {
+            case .started: writer.frame(.started)
+            case .refused: writer.failed("that move was refused here, and nothing was started")
+            default: writer.frame(.unknown)
+            }
+        }
     }
 
-    // MARK: To a file
-
-    private func store(_ path: String, mayReplace: Bool) throws(MigrationError) {
-        let file = try OutputFile.open(path, mayReplace: mayReplace)
-        try takeFrames { queue throws(MigrationError) in try file.write(&queue) }
-        try file.finish()
-        try ending.settle()
-        if state.withLock({ $0.opensReturnPath }) { try answer(ReturnPath.Message.shut, 0) }
-    }
+    /// Notes that whoever gave the command knows the outcome, so that the same command begins anew.
+    package func outcomeWasTold() { state.withLock { $0.journal }?.tell() }
 
     private func dump() async throws(MigrationError) {
         guard let folder = options.dumpFolder else { return }
-        try await MoveEnding.dump(of: "the guest has arrived") { () throws(MigrationError) in
-            try self.assembler.withLock { assembler throws(MigrationError) in
-                try assembler.memory?.dump(to: folder)
+        try await MigrationThread.dump(of: "the guest has arrived") { () throws(MigrationError) in
+            try self.memory.withLock { memory throws(MigrationError) in
+                try memory?.dump(to: folder)
             }
         }
-    }
-
-    static func failure(_ text: String) -> MigrationError {
-        MigrationError(.peer, "the sending side says: \(text)")
     }
 }

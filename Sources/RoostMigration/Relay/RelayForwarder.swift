@@ -1,40 +1,4 @@
 internal import RoostMemory
-internal import Synchronization
-
-/// How far the sending half is, for the thread that takes what comes back.
-///
-/// Each is set before the frames that bring it about are sent, so that no answer to them comes
-/// too early.
-final class RelayPhase: Sendable {
-    private let returnPath = Atomic<Bool>(false)
-    private let pastMemory = Atomic<Bool>(false)
-    private let whole = Atomic<Bool>(false)
-    private let frames = Atomic<UInt64>(0)
-
-    /// Whether the source asked the destination to answer.
-    var opensReturnPath: Bool {
-        get { returnPath.load(ordering: .acquiring) }
-        set { returnPath.store(newValue, ordering: .releasing) }
-    }
-
-    /// Whether all of the guest's memory was sent.
-    var isPastMemory: Bool {
-        get { pastMemory.load(ordering: .acquiring) }
-        set { pastMemory.store(newValue, ordering: .releasing) }
-    }
-
-    /// Whether END was sent.
-    var isWhole: Bool {
-        get { whole.load(ordering: .acquiring) }
-        set { whole.store(newValue, ordering: .releasing) }
-    }
-
-    /// How many frames were sent.
-    var sentFrames: UInt64 {
-        get { frames.load(ordering: .acquiring) }
-        set { frames.store(newValue, ordering: .releasing) }
-    }
-}
 
 /// The sending half of a relay: takes what a stream's reader finds, keeps the memory, and writes
 /// the frames that the other side can rebuild it from.
@@ -42,69 +6,85 @@ struct RelayForwarder: StreamHandler, ~Copyable, Sendable {
     /// The guest's memory as decoded so far.
     private(set) var memory: GuestMemory?
     private(set) var statistics = RelayStatistics()
-    /// Whether the stream that was ended had its description.
-    var hasDescription = false
+    /// Whether the source asked the destination to answer.
+    private(set) var opensReturnPath = false
+    /// A digest of what the memory is once all that was written is applied.
+    private(set) var digests: MemoryDigests?
+    /// The wire, whose writer takes the frames.
+    var link: WireLink
 
-    private var frames = FrameWriter()
-    private let wire: WireConnection
-    private let phase: RelayPhase
-    private let maximumRAMByteCount: UInt64
+    private let admission: MemoryAdmission
 
-    init(wire: WireConnection, phase: RelayPhase, maximumRAMByteCount: UInt64) {
-        self.wire = wire
-        self.phase = phase
-        self.maximumRAMByteCount = maximumRAMByteCount
+    init(_ link: consuming WireLink, _ admission: MemoryAdmission) {
+        self.link = link
+        self.admission = admission
     }
 
-    /// Sends every frame written so far.
-    mutating func flush() throws(MigrationError) {
-        frames.close()
-        phase.sentFrames = frames.sequence
-        let byteCount = frames.output.count
-        defer { statistics.wireBytes += UInt64(byteCount - frames.output.count) }
-        try wire.flush(&frames)
+    /// The most bytes of a stream that one piece may have: its frames then fit the writer's output,
+    /// of which half was free before.
+    static let pieceLimit = 256 << 10
+
+    /// Whether there is room for the frames of another piece.
+    var hasRoom: Bool { link.writer.output.count < link.writer.output.capacity / 2 }
+
+    /// Refuses a piece of a stream that is made of nothing but heads of sections.
+    private func checkRoom() throws(MigrationError) {
+        guard link.writer.hasRoom else {
+            throw MigrationError(
+                .limit, "the stream has more sections than pages: no QEMU writes that")
+        }
     }
 
-    private mutating func makeRoom() throws(MigrationError) {
-        if !frames.hasRoom { try flush() }
+    /// The digest of the memory as it will be once all that was written is applied.
+    mutating func root() -> Digest128 { digests?.root ?? .zero }
+
+    /// Compares the digests in a frame with this side's.
+    ///
+    /// - Returns: The first range that differs, where one does.
+    mutating func difference(
+        in frame: FrameReader.Frame
+    ) throws(MigrationError) -> MemoryDigests.Difference? {
+        try Self.difference(&digests, link, frame)
     }
 
-    mutating func hello() throws(MigrationError) {
-        frames.hello()
-        try flush()
+    private static func difference(
+        _ digests: inout MemoryDigests?, _ link: borrowing WireLink,
+        _ frame: FrameReader.Frame
+    ) throws(MigrationError) -> MemoryDigests.Difference? {
+        try digests?.firstDifference(
+            from: link.reader.input.bytes.extracting(frame.payload))
     }
 
-    mutating func end() throws(MigrationError) {
-        phase.isWhole = true
-        frames.frame(.end)
-        try flush()
-    }
-
-    mutating func failed(_ message: String) throws(MigrationError) {
-        frames.failed(message)
-        try flush()
-    }
+    /// Gives the memory up, at the end.
+    mutating func takeMemory() -> GuestMemory? { memory.take() }
 
     // MARK: StreamHandler
 
-    mutating func streamBegan(version: UInt32) { frames.begin(streamVersion: version) }
+    mutating func streamBegan(version: UInt32) { link.writer.begin(streamVersion: version) }
 
     mutating func configured(_ configuration: StreamConfiguration, _ bytes: RawSpan) {
-        frames.frame(.configuration, bytes)
+        link.writer.frame(.configuration, bytes)
     }
 
     mutating func sectionBegan(_ section: SectionHeader) throws(MigrationError) {
         try check(name: section.name)
-        frames.section(section)
-        try makeRoom()
+        link.writer.section(section)
+        try checkRoom()
     }
 
     mutating func blocksListed(_ list: [RAMBlockDescription]) throws(MigrationError) {
         for block in list { try check(name: block.name) }
-        memory = try GuestMemory(accepting: list, maximumByteCount: maximumRAMByteCount)
+        memory = try admission.memory(for: list)
+        digests = try MemoryDigests(blocks: list)
         statistics.memoryBytes = list.reduce(0) { $0 + $1.usedByteCount }
-        frames.blocks(list)
-        try makeRoom()
+        link.writer.blocks(list)
+        try checkRoom()
+    }
+
+    mutating func blocksAdded(
+        _ list: [RAMBlockDescription], from first: Int
+    ) throws(MigrationError) {
+        if let error = MigrationError.addedBlocks(list, from: first) { throw error }
     }
 
     /// Refuses a name that is no UTF-8, and has grown by being read as such.
@@ -120,9 +100,27 @@ struct RelayForwarder: StreamHandler, ~Copyable, Sendable {
             return
         }
         try memory?.apply(record, body)
+        Self.note(record, body, memory, &digests)
         statistics.count(record.kind)
-        frames.page(record, body)
-        try makeRoom()
+        link.writer.page(record, body)
+        try checkRoom()
+    }
+
+    private static func note(
+        _ record: PageRecord, _ body: RawSpan, _ memory: borrowing GuestMemory?,
+        _ digests: inout MemoryDigests?
+    ) {
+        switch record.kind {
+        case .zero:
+            let fill = body.loadBigEndian(at: 0, as: UInt8.self)
+            digests?.set(block: record.block, offset: record.offset, fill: fill)
+        case .plain:
+            digests?.set(block: record.block, offset: record.offset, page: body)
+        case .delta, .compressed:
+            memory?.withPage(block: record.block, offset: record.offset) { page in
+                digests?.set(block: record.block, offset: record.offset, page: page)
+            }
+        }
     }
 
     mutating func multifdFlushed() throws(MigrationError) {
@@ -130,38 +128,40 @@ struct RelayForwarder: StreamHandler, ~Copyable, Sendable {
     }
 
     mutating func recordsEnded() throws(MigrationError) {
-        frames.frame(.endOfRecords)
-        try makeRoom()
+        link.writer.frame(.endOfRecords)
+        try checkRoom()
     }
 
     mutating func opaque(_ bytes: RawSpan) throws(MigrationError) {
         var position = 0
         while position < bytes.byteCount {
             let end = min(position + WireFormat.payloadLimit, bytes.byteCount)
-            frames.frame(.opaque, bytes.extracting(position..<end))
+            link.writer.frame(.opaque, bytes.extracting(position..<end))
             position = end
-            try makeRoom()
+            try checkRoom()
         }
     }
 
     mutating func sectionEnded(
         _ section: SectionHeader, hasFooter: Bool
     ) throws(MigrationError) {
-        frames.endOfSection(section.id, hasFooter: hasFooter)
-        try makeRoom()
+        link.writer.endOfSection(section.id, hasFooter: hasFooter)
+        try checkRoom()
     }
 
     mutating func command(
         _ command: StreamCommand, _ payload: RawSpan
     ) throws(MigrationError) {
-        if command == .openReturnPath { phase.opensReturnPath = true }
-        frames.command(command, payload)
-        try makeRoom()
+        if command == .openReturnPath { opensReturnPath = true }
+        link.writer.command(command, payload)
+        try checkRoom()
     }
 
     mutating func tail(_ bytes: RawSpan) throws(MigrationError) {
-        statistics.isPastMemory = true
-        phase.isPastMemory = true
+        if !statistics.isPastMemory {
+            try AbsentPages.check(memory: statistics.memoryBytes, records: statistics.pages)
+            statistics.isPastMemory = true
+        }
         try opaque(bytes)
     }
 }

@@ -40,8 +40,15 @@ public struct RelayStatistics: Sendable, Equatable, Encodable {
 public struct RelayOptions: Sendable {
     /// The most memory, in bytes, that a stream may announce.
     public var maximumRAMByteCount: UInt64
+    /// The most memory, in bytes, that this end may hold for the move; `nil` for what this machine
+    /// has available when the stream lists the guest's memory.
+    public var memoryLimit: UInt64?
     /// A folder for the guest's memory as it was at switch-over, one file a block.
     public var dumpFolder: String?
+    /// How long the other end may be silent before the connection counts as lost, a second or more.
+    public var linkTimeout = Duration.seconds(10)
+    /// How long a side that has ended still talks to the other one.
+    var grace = Duration.seconds(5)
 
     /// Makes options.
     ///
@@ -51,5 +58,9 @@ public struct RelayOptions: Sendable {
     public init(maximumRAMByteCount: UInt64, dumpFolder: String? = nil) {
         self.maximumRAMByteCount = maximumRAMByteCount
         self.dumpFolder = dumpFolder
+    }
+
+    var admission: MemoryAdmission {
+        MemoryAdmission(maximumRAMByteCount: maximumRAMByteCount, memoryLimit: memoryLimit)
     }
 }

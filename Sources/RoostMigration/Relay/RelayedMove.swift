@@ -19,7 +19,9 @@ package struct RelayedMove: Sendable {
         package let receiver: RelayStatistics
     }
 
-    private let move: GuestMove
+    private let source: QMPClient
+    private let destination: QMPClient
+    private let options: GuestMoveOptions
     private let relayOptions: RelayOptions
 
     /// Describes a move.
@@ -33,7 +35,9 @@ package struct RelayedMove: Sendable {
         from source: QMPClient, to destination: QMPClient, options: GuestMoveOptions,
         relayOptions: RelayOptions
     ) {
-        move = GuestMove(from: source, to: destination, options: options)
+        self.source = source
+        self.destination = destination
+        self.options = options
         self.relayOptions = relayOptions
     }
 
@@ -48,13 +52,25 @@ package struct RelayedMove: Sendable {
         let stream = try Self.pair()
         let wire = try Self.pair()
         let output = try Self.pair()
-        let relay = MigrationRelay(source: stream.1, wire: wire.0, options: relayOptions)
+        var surroundings = MigrationRelay.Surroundings()
+        let source = source
+        surroundings.confirmsRelease = { await source.hasCompletedMigration() }
+        let relay = MigrationRelay(
+            source: stream.1, wire: WireSocket(wire.0), options: relayOptions,
+            surroundings: surroundings)
         let receiver = MigrationReceiver(
-            wire: wire.1, output: .socket(output.0),
+            wire: WireSocket(wire.1), output: .socket(output.0),
             options: RelayOptions(maximumRAMByteCount: relayOptions.maximumRAMByteCount))
         // Cancelling this task is QEMU's business first; the relay then ends with its streams.
         let relayed = Task { await Self.outcome(relay.run) }
         let received = Task { await Self.outcome(receiver.run) }
+        // What the relay has decided says who may be told to go on.
+        let move = GuestMove(from: source, to: destination, options: options) {
+            relay.cancel()
+            receiver.cancel()
+            _ = await relayed.value
+            return relay.place
+        }
         let moved: GuestMoveReport
         do throws(MigrationError) {
             moved = try await move.run(sourceStream: stream.0, destinationStream: output.1) {

@@ -23,8 +23,13 @@ struct ReturnPath: ~Copyable {
 
     /// Follows the answers that pass by.
     ///
+    /// - Parameters:
+    ///   - bytes: The answers, in any pieces.
+    ///   - each: Is given each message once it is whole, with its type.
     /// - Returns: `false` when the bytes are no return path.
-    mutating func follow(_ bytes: RawSpan) -> Bool {
+    mutating func follow(
+        _ bytes: RawSpan, _ each: (_ type: UInt16, _ message: RawSpan) -> Void = { _, _ in }
+    ) -> Bool {
         var position = 0
         while position < bytes.byteCount {
             let taken = min(pending.room, bytes.byteCount - position)
@@ -32,6 +37,9 @@ struct ReturnPath: ~Copyable {
             position += taken
             while let byteCount = nextMessage() {
                 guard byteCount > 0 else { return false }
+                each(
+                    pending.bytes.loadBigEndian(at: 0, as: UInt16.self),
+                    pending.bytes.extracting(0..<byteCount))
                 pending.removeFirst(byteCount)
             }
         }
@@ -67,32 +75,37 @@ struct ReturnPath: ~Copyable {
 /// Answers of a destination on their way to a source, which may be slow to read them.
 struct AnswerQueue: ~Copyable {
     private var queue: ByteQueue
+    private let limit: Int
     private var returnPath = ReturnPath()
 
     /// Makes an empty queue.
     ///
-    /// - Parameter capacity: The most bytes that wait for the source.
+    /// - Parameter capacity: The most bytes that wait for the source, the last word aside.
     init(capacity: Int) {
-        queue = ByteQueue(capacity: capacity)
+        limit = capacity
+        queue = ByteQueue(capacity: capacity + 8)
     }
 
     var isEmpty: Bool { queue.isEmpty }
 
-    /// What the last SHUT said: 0 when the destination has the guest.
-    var verdict: UInt32? { returnPath.verdict }
-
     /// Takes answers.
     ///
-    /// - Returns: `false` when the bytes are no return path.
+    /// - Returns: `false` when the bytes are no return path, or the last word, which is not the
+    ///   destination's to say.
     /// - Throws: `MigrationError` of kind `limit` when too much waits already.
     mutating func take(_ bytes: RawSpan) throws(MigrationError) -> Bool {
-        guard bytes.byteCount <= queue.room else {
+        guard bytes.byteCount <= limit - queue.count else {
             throw MigrationError(
                 .limit, "the source QEMU does not read what the destination answers")
         }
-        guard returnPath.follow(bytes) else { return false }
+        guard returnPath.follow(bytes), returnPath.verdict == nil else { return false }
         queue.append(bytes)
         return true
+    }
+
+    /// Tells the source that it may let go of the guest, behind what waits already.
+    mutating func shut() {
+        queue.append(ReturnPath.message(ReturnPath.Message.shut, 0).bytes)
     }
 
     /// Forgets what waits.

@@ -9,13 +9,19 @@ struct StreamAssembler: ~Copyable, Sendable {
     var writer = StreamWriter(capacity: 4 << 20)
     /// The guest's memory as decoded so far.
     private(set) var memory: GuestMemory?
-    private(set) var statistics = RelayStatistics()
+    var statistics = RelayStatistics()
     /// Whether the source asked the destination to answer.
     private(set) var opensReturnPath = false
     /// The value of a PING that this side must answer, when the stream goes to a file.
     var unansweredPing: UInt32?
+    /// The length and the digest that END told.
+    private(set) var claim: (length: UInt64, digest: Digest128)?
 
-    private let maximumRAMByteCount: UInt64
+    private let admission: MemoryAdmission
+    /// A digest of what was written, as it was written.
+    private(set) var digests: MemoryDigests?
+    /// How far a frame of pages is taken: its bytes, and the pages of the run that is there.
+    private var taken: (byteCount: Int, pages: UInt64) = (0, 0)
     /// Whether the stream goes to a file, where nobody answers.
     private let isStored: Bool
     private var place = Place.start
@@ -34,49 +40,69 @@ struct StreamAssembler: ~Copyable, Sendable {
         case section(id: UInt32)
         /// In what follows the memory.
         case tail
-        /// Behind its last byte.
-        case end
     }
 
-    init(maximumRAMByteCount: UInt64, isStored: Bool) {
-        self.maximumRAMByteCount = maximumRAMByteCount
+    init(_ admission: MemoryAdmission, isStored: Bool) {
+        self.admission = admission
         self.isStored = isStored
     }
 
-    /// Applies a frame of the stream.
+    /// The digest of all that was written.
+    mutating func root() -> Digest128 { digests?.root ?? .zero }
+
+    /// A piece of this side's digests, to be told the other one.
+    mutating func digestPiece(at position: inout Int) -> ByteQueue? {
+        digests?.piece(at: &position, limit: WireFormat.payloadLimit)
+    }
+
+    /// Whether a frame is of the guest's memory, whose bytes this side makes itself.
+    func isMemory(_ kind: WireFormat.Kind) -> Bool {
+        guard case .memory = place else { return false }
+        return kind == .pages || kind == .blocks || kind == .endOfRecords
+    }
+
+    /// Applies a frame of the stream, as far as there is room for what it makes.
     ///
     /// - Parameters:
     ///   - kind: What it carries.
     ///   - payload: Its payload.
     ///   - offset: Where on the wire it begins, for messages.
-    ///   - flush: Takes the writer's bytes away; called when they fill it.
-    /// - Throws: `MigrationError` of kind `peer`, `limit` or `malformed`, or what `flush` throws.
+    /// - Returns: Whether it was taken whole; else the writer's bytes are to be taken away, and it is
+    ///   to be given again.
+    /// - Throws: `MigrationError` of kind `peer`, `limit` or `malformed`.
     mutating func take(
-        _ kind: WireFormat.Kind, _ payload: RawSpan, at offset: UInt64,
-        flush: (inout ByteQueue) throws(MigrationError) -> Void
-    ) throws(MigrationError) {
-        if !writer.hasRoom { try flush(&writer.output) }
+        _ kind: WireFormat.Kind, _ payload: RawSpan, at offset: UInt64
+    ) throws(MigrationError) -> Bool {
+        guard writer.output.room >= payload.byteCount + StreamWriter.longestItem else {
+            return false
+        }
         switch (kind, place) {
-        case (.pages, .memory): try takePages(payload, at: offset, flush: flush)
+        case (.pages, .memory): return try takePages(payload, at: offset)
         case (.begin, .start): try takeBegin(payload)
         case (.configuration, .header):
             guard payload.byteCount < StreamWriter.longestItem else { throw Self.unexpected(kind) }
             writer.configuration(payload)
             place = .items
         case (.section, .header), (.section, .items): try takeSection(payload)
-        case (.blocks, .memory(_, isStart: true)): try takeBlocks(payload, flush: flush)
-        case (.opaque, .section), (.opaque, .tail): try writer.opaque(payload, flush: flush)
+        case (.blocks, .memory(_, isStart: true)): try takeBlocks(payload)
+        case (.opaque, .section), (.opaque, .tail): writer.output.append(payload)
         case (.opaque, .items):
             place = .tail
             statistics.isPastMemory = true
-            try writer.opaque(payload, flush: flush)
+            writer.output.append(payload)
         case (.endOfRecords, .memory): writer.endRecords()
         case (.endOfSection, .memory(let id, _)), (.endOfSection, .section(let id)):
             try takeEndOfSection(payload, id)
         case (.command, .header), (.command, .items): try takeCommand(payload)
-        case (.end, .tail): place = .end
+        case (.end, .tail):
+            var cursor = SpanCursor(payload)
+            guard let length = cursor.read(UInt64.self), let high = cursor.read(UInt64.self),
+                let low = cursor.read(UInt64.self)
+            else { throw Self.unexpected(kind) }
+            claim = (length, Digest128(high: high, low: low))
         default: throw Self.unexpected(kind)
         }
+        return true
     }
 
     private mutating func takeBegin(_ payload: RawSpan) throws(MigrationError) {
@@ -119,9 +145,7 @@ struct StreamAssembler: ~Copyable, Sendable {
             streamOffset: 0)
     }
 
-    private mutating func takeBlocks(
-        _ payload: RawSpan, flush: (inout ByteQueue) throws(MigrationError) -> Void
-    ) throws(MigrationError) {
+    private mutating func takeBlocks(_ payload: RawSpan) throws(MigrationError) {
         var cursor = SpanCursor(payload)
         guard memory == nil, let flags = cursor.read(UInt8.self),
             let count = cursor.read(UInt16.self), count <= StreamFormat.blockLimit
@@ -145,9 +169,13 @@ struct StreamAssembler: ~Copyable, Sendable {
                     guestAddress: flags & 1 == 0 ? nil : address))
         }
         guard cursor.remaining == 0 else { throw Self.unexpected(.blocks) }
-        memory = try GuestMemory(accepting: list, maximumByteCount: maximumRAMByteCount)
+        memory = try admission.memory(for: list)
+        digests = try MemoryDigests(blocks: list)
         statistics.memoryBytes = total
-        try writer.blocks(list, flush: flush)
+        // The stream's list is shorter than the frame's, for which there is room.
+        try writer.blocks(list) { (_: inout ByteQueue) throws(MigrationError) in
+            throw Self.unexpected(.blocks)
+        }
     }
 
     private mutating func takeCommand(_ payload: RawSpan) throws(MigrationError) {
@@ -155,7 +183,16 @@ struct StreamAssembler: ~Copyable, Sendable {
         guard let number = cursor.read(UInt16.self), let command = StreamCommand(rawValue: number),
             let rest = cursor.skip(cursor.remaining), rest.count <= Int(UInt16.max)
         else { throw Self.unexpected(.command) }
-        if command == .openReturnPath { opensReturnPath = true }
+        switch command {
+        case .openReturnPath: opensReturnPath = true
+        case .ping, .postcopyAdvise, .switchoverStart: break
+        case .postcopyListen, .postcopyRun, .postcopyDiscard, .packaged, .enableCOLO,
+            .postcopyResume, .receivedBitmap:
+            // Some of them start the guest without the mark, none is part of precopy.
+            throw MigrationError(
+                .unsupported,
+                "the stream uses \(command.name), which is not carried: migrate by precopy")
+        }
         place = .items
         if isStored, command == .openReturnPath || command == .ping {
             // What asks for answers has no place in a file; this side answers in its stead.
@@ -170,12 +207,16 @@ struct StreamAssembler: ~Copyable, Sendable {
     // MARK: Pages
 
     private mutating func takePages(
-        _ payload: RawSpan, at wireOffset: UInt64,
-        flush: (inout ByteQueue) throws(MigrationError) -> Void
-    ) throws(MigrationError) {
+        _ payload: RawSpan, at wireOffset: UInt64
+    ) throws(MigrationError) -> Bool {
         guard memory != nil else { throw Self.unexpected(.pages) }
-        var position = 0
+        var position = taken.byteCount
         while position < payload.byteCount {
+            guard writer.hasRoom else {
+                taken.byteCount = position
+                return false
+            }
+            let start = position
             guard payload.byteCount - position >= WireFormat.recordHeadByteCount else {
                 throw Self.unexpected(.pages)
             }
@@ -202,20 +243,27 @@ struct StreamAssembler: ~Copyable, Sendable {
                 let (end, overflow) = offset.addingReportingOverflow(
                     UInt64(count * pageByteCount))
                 guard !overflow else { throw Self.unexpected(.pages) }
-                var place = offset
+                var place = offset + taken.pages * UInt64(pageByteCount)
                 while place < end {
+                    // One frame of zero pages can make gigabytes.
+                    guard writer.hasRoom else {
+                        taken.byteCount = start
+                        return false
+                    }
                     try takeFill(0, block, place, at: wireOffset)
                     place += UInt64(pageByteCount)
-                    if !writer.hasRoom { try flush(&writer.output) }
+                    taken.pages += 1
                 }
+                taken.pages = 0
             case .fill:
                 try takeFill(UInt8(truncatingIfNeeded: count), block, offset, at: wireOffset)
             case .plain: try takeBody(.plain, block, offset, body, at: wireOffset)
             case .delta: try takeBody(.delta, block, offset, body, at: wireOffset)
             case .compressed: try takeBody(.compressed, block, offset, body, at: wireOffset)
             }
-            if !writer.hasRoom { try flush(&writer.output) }
         }
+        taken = (0, 0)
+        return true
     }
 
     private mutating func takeFill(
@@ -225,6 +273,7 @@ struct StreamAssembler: ~Copyable, Sendable {
             kind: .zero, block: block, offset: offset, streamOffset: wireOffset, byteCount: 0)
         let byte: [1 of UInt8] = [fill]
         try memory?.apply(record, unsafe byte.span.bytes)
+        digests?.set(block: block, offset: offset, fill: fill)
         statistics.count(.zero)
         writer.zeroPage(block: block, offset: offset, fill: fill)
     }
@@ -237,22 +286,27 @@ struct StreamAssembler: ~Copyable, Sendable {
         statistics.count(kind)
         guard kind != .plain else {
             try memory?.apply(record, body)
+            digests?.set(block: block, offset: offset, page: body)
             writer.plainPage(block: block, offset: offset, body)
             return
         }
-        try Self.apply(record, body, &memory, &writer)
+        try Self.apply(record, body, &memory, &digests, &writer)
     }
 
     /// Applies a record and writes the page that it makes.
     private static func apply(
         _ record: PageRecord, _ body: RawSpan, _ memory: inout GuestMemory?,
-        _ writer: inout StreamWriter
+        _ digests: inout MemoryDigests?, _ writer: inout StreamWriter
     ) throws(MigrationError) {
         try memory?.apply(record, body)
         memory?.withPage(block: record.block, offset: record.offset) { page in
+            digests?.set(block: record.block, offset: record.offset, page: page)
             writer.plainPage(block: record.block, offset: record.offset, page)
         }
     }
+
+    /// Gives the memory up, at the end.
+    mutating func takeMemory() -> GuestMemory? { memory.take() }
 
     static func unexpected(_ kind: WireFormat.Kind) -> MigrationError {
         MigrationError(

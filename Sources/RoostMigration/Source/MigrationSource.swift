@@ -116,17 +116,18 @@ public final class MigrationSource: Sendable {
     ///
     /// Other changes are passed over. Any thread may call it.
     ///
-    /// - Parameter change: Changes the parameters.
+    /// Calls at the same time come one after the other, so none loses what another changed.
+    ///
+    /// - Parameter change: Changes the parameters; must not call this migration.
     /// - Throws: `MigrationError` of kind `limit`; nothing is changed then.
     public func update(
         _ change: (inout MigrationParameters) -> Void
     ) throws(MigrationError) {
-        var parameters = control.withLock { $0.parameters }
-        change(&parameters)
-        try parameters.check()
-        let changed = parameters
-        control.withLock { control in
-            control.parameters = changed
+        try control.withLock { control throws(MigrationError) in
+            var parameters = control.parameters
+            change(&parameters)
+            try parameters.check()
+            control.parameters = parameters
             control.hasChanged = true
         }
     }

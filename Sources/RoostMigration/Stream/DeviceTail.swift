@@ -22,13 +22,18 @@ public struct DeviceTail: ~Copyable, Sendable {
     /// Where in the stream the tail begins, in bytes.
     public private(set) var streamOffset: UInt64 = 0
     /// How many bytes lie behind the end of the stream, kept or only counted; QEMU ignores them.
-    public var trailingByteCount: Int { kept.count - endPosition + Int(clamping: countedByteCount) }
+    public var trailingByteCount: Int { Int(clamping: totalByteCount - UInt64(endPosition)) }
 
     /// Whether the stream has ended for certain, so that what follows is counted and not kept.
     private(set) var hasEnded = false
     /// Where in what is kept the stream ends, once it has been walked.
     private var endPosition = 0
-    private var countedByteCount: UInt64 = 0
+    /// How many bytes came in all.
+    private var totalByteCount: UInt64 = 0
+    /// The same walked as it comes: says at any time whether it is whole, and all there is to say of a
+    /// tail of which too much came to be kept.
+    private var along = TailWalk(KnownSections())
+    private var isKept = true
     /// Looks for descriptions, and how many that were none can still be tried.
     private var search = DescriptionSearch()
     private var tries = StreamFormat.descriptionTries
@@ -45,15 +50,25 @@ public struct DeviceTail: ~Copyable, Sendable {
     init() {}
 
     /// The length in bytes of all that followed the memory.
-    public var byteCount: Int { kept.count + Int(clamping: countedByteCount) }
+    public var byteCount: Int { Int(clamping: totalByteCount) }
 
     /// The length in bytes of the whole stream, without what lies behind its end.
     public var streamByteCount: UInt64 { streamOffset + UInt64(endPosition) }
 
     /// Lends what followed the memory, up to the end of the stream.
-    func withStreamBytes<Failure: Error>(
-        _ body: (RawSpan) throws(Failure) -> Void
-    ) throws(Failure) {
+    ///
+    /// - Throws: `MigrationError` of kind `limit` when too much followed to be kept, or what `body`
+    ///   throws.
+    func withStreamBytes(
+        _ body: (RawSpan) throws(MigrationError) -> Void
+    ) throws(MigrationError) {
+        guard isKept else {
+            throw MigrationError(
+                .limit, streamOffset: streamOffset,
+                "\(sizeText(totalByteCount)) of device state follow the memory, and at most "
+                    + "\(sizeText(UInt64(StreamFormat.tailLimit))) can be kept: use the stream as it is"
+            )
+        }
         try body(kept.bytes.extracting(0..<endPosition))
     }
 
@@ -68,14 +83,21 @@ public struct DeviceTail: ~Copyable, Sendable {
         streamOffset = offset
         self.hasFooters = hasFooters ?? true
         earlier = sections
+        along = TailWalk(sections)
     }
 
-    /// Whether the last byte is one that can end a stream: of its description or its mark.
-    var mayBeWhole: Bool {
-        guard !hasEnded else { return true }
-        guard !kept.isEmpty else { return false }
-        let last = kept.bytes.loadBigEndian(at: kept.count - 1, as: UInt8.self)
-        return last == UInt8(ascii: "}") || last == StreamFormat.Item.endOfFile
+    /// Whether what has come makes a whole stream as it stands; cheap.
+    mutating func isWhole() -> Bool {
+        guard hasFooters else {
+            // Only old machine types have none, and only a description tells where such a tail ends.
+            return hasEnded || (kept.count < StreamFormat.paddingWalk && (try? walk()) != nil)
+        }
+        return hasEnded || along.isWhole
+    }
+
+    /// Whether the stream ends with a description, as far as it has come.
+    var isDescribed: Bool {
+        descriptionByteCount > 0 || along.descriptionByteCount > 0
     }
 
     /// Takes what comes next.
@@ -83,26 +105,38 @@ public struct DeviceTail: ~Copyable, Sendable {
     /// - Returns: How many of the bytes are the stream's, as far as can be told yet.
     /// - Throws: `MigrationError` of kind `limit`.
     mutating func append(_ bytes: RawSpan) throws(MigrationError) -> Int {
-        guard !hasEnded else {
-            skip(UInt64(bytes.byteCount))
-            return 0
+        let before = totalByteCount
+        totalByteCount += UInt64(bytes.byteCount)
+        guard !hasEnded else { return 0 }
+        if hasFooters { along.append(bytes) }
+        if isKept { try keep(bytes) }
+        if isKept {
+            findEnd()
+        } else if along.hasEnded, let end = along.endOffset {
+            hasEnded = true
+            endPosition = Int(clamping: end)
         }
-        try keep(bytes)
-        findEnd()
-        return hasEnded ? max(0, bytes.byteCount - (kept.count - endPosition)) : bytes.byteCount
+        return hasEnded ? Int(clamping: max(before, UInt64(endPosition)) - before) : bytes.byteCount
     }
 
     /// Counts bytes behind the end of the stream.
     mutating func skip(_ byteCount: UInt64) {
-        countedByteCount = countedByteCount.addingReportingOverflow(byteCount).partialValue
+        totalByteCount = totalByteCount.addingReportingOverflow(byteCount).partialValue
     }
 
     private mutating func keep(_ bytes: RawSpan) throws(MigrationError) {
         guard bytes.byteCount <= StreamFormat.tailLimit - kept.count else {
-            throw MigrationError(
-                .limit, streamOffset: streamOffset,
-                "more than \(StreamFormat.tailLimit) bytes follow the memory, more than any "
-                    + "machine's devices: the stream is damaged")
+            guard hasFooters else {
+                throw MigrationError(
+                    .limit, streamOffset: streamOffset,
+                    "more than \(StreamFormat.tailLimit) bytes follow the memory in a stream without "
+                        + "footers, where only its description tells what they are: the stream is damaged, "
+                        + "or of no machine that is known")
+            }
+            // From here on what was walked alongside is all that is known.
+            isKept = false
+            kept = ByteQueue(capacity: 1)
+            return
         }
         if bytes.byteCount > kept.room {
             let wanted = 2 * (kept.count + bytes.byteCount)
@@ -143,6 +177,7 @@ public struct DeviceTail: ~Copyable, Sendable {
     /// - Throws: `MigrationError` of kind `truncated` where the tail ends too early, `malformed`
     ///   where something else than an item stands.
     mutating func walk() throws(MigrationError) {
+        guard isKept else { return try takeAlong() }
         sections = []
         known = earlier
         endPosition = kept.count
@@ -164,6 +199,26 @@ public struct DeviceTail: ~Copyable, Sendable {
                 throw fault(.malformed, at: position, "unknown item 0x\(hex(UInt64(item)))")
             }
         }
+    }
+
+    /// Takes what was found while the tail came, where too much came to be kept.
+    private mutating func takeAlong() throws(MigrationError) {
+        if let reason = along.finish() {
+            throw MigrationError(
+                .truncated, streamOffset: streamOffset + totalByteCount,
+                "at stream offset \(streamOffset + totalByteCount): \(reason)")
+        }
+        sections = along.sections.map { section in
+            let header = section.header
+            return DeviceSection(
+                header: SectionHeader(
+                    kind: header.kind, id: header.id, name: header.name, instance: header.instance,
+                    version: header.version, streamOffset: streamOffset + header.streamOffset),
+                byteCount: section.byteCount)
+        }
+        description = along.description
+        descriptionByteCount = along.descriptionByteCount
+        endPosition = Int(clamping: along.endOffset ?? totalByteCount)
     }
 
     /// Tells what stands behind the end-of-file mark: the description, other bytes, or nothing.

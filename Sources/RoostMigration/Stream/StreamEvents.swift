@@ -117,8 +117,10 @@ public struct StreamConfiguration: Sendable, Equatable {
 
 /// What takes the items of a stream as a ``StreamReader`` finds them.
 ///
-/// Spans hold only during the call. An error thrown ends the reading and is passed on. A type
-/// implements what it needs; the rest does nothing.
+/// Spans hold only during the call. An error thrown ends the reading and is passed on. There are no
+/// implementations by default: an event that is passed over without being known of (pages that
+/// travel elsewhere, blocks that were added) starts a guest that is not whole. So a type says of each
+/// what it does with it: takes it, refuses it, or does nothing for a reason.
 public protocol StreamHandler: ~Copyable {
     /// The file header was read.
     mutating func streamBegan(version: UInt32) throws(MigrationError)
@@ -152,43 +154,22 @@ public protocol StreamHandler: ~Copyable {
     mutating func tail(_ bytes: RawSpan) throws(MigrationError)
 }
 
-extension StreamHandler where Self: ~Copyable {
-    /// Does nothing.
-    public mutating func streamBegan(version: UInt32) throws(MigrationError) {}
-    /// Does nothing.
-    public mutating func configured(
-        _ configuration: StreamConfiguration, _ bytes: RawSpan
-    ) throws(MigrationError) {}
-    /// Does nothing.
-    public mutating func sectionBegan(_ section: SectionHeader) throws(MigrationError) {}
-    /// Does nothing.
-    public mutating func blocksListed(_ blocks: [RAMBlockDescription]) throws(MigrationError) {}
-    /// Refuses added blocks: what does not implement this knows only the first list.
-    public mutating func blocksAdded(
+extension MigrationError {
+    /// Why blocks that a guest was given while it moves cannot be taken: for a ``StreamHandler`` that
+    /// knows only the first list.
+    ///
+    /// - Parameters:
+    ///   - blocks: The whole list.
+    ///   - first: The index of the first new block.
+    /// - Returns: An error of kind `unsupported`; `nil` where the list came again with none added.
+    public static func addedBlocks(
         _ blocks: [RAMBlockDescription], from first: Int
-    ) throws(MigrationError) {
-        guard first < blocks.count else { return }
-        throw MigrationError(
-            .unsupported, block: blocks[first].name,
-            "RAM block \(blocks[first].name) was added while the guest moved, which is not handled "
-                + "here: move the guest again")
+    ) -> MigrationError? {
+        guard first < blocks.count else { return nil }
+        let name = blocks[first].name
+        return MigrationError(
+            .unsupported, block: name,
+            "RAM block \(name) was added while the guest moved, which is not handled here: move the "
+                + "guest again")
     }
-    /// Does nothing.
-    public mutating func page(_ record: PageRecord, _ body: RawSpan) throws(MigrationError) {}
-    /// Does nothing.
-    public mutating func multifdFlushed() throws(MigrationError) {}
-    /// Does nothing.
-    public mutating func recordsEnded() throws(MigrationError) {}
-    /// Does nothing.
-    public mutating func opaque(_ bytes: RawSpan) throws(MigrationError) {}
-    /// Does nothing.
-    public mutating func sectionEnded(
-        _ section: SectionHeader, hasFooter: Bool
-    ) throws(MigrationError) {}
-    /// Does nothing.
-    public mutating func command(
-        _ command: StreamCommand, _ payload: RawSpan
-    ) throws(MigrationError) {}
-    /// Does nothing.
-    public mutating func tail(_ bytes: RawSpan) throws(MigrationError) {}
 }

@@ -64,8 +64,9 @@ enum StreamFormat {
     /// How many bytes are kept, at first, before the end of a stream without a description is looked
     /// for among them; it counts when half as many lie behind it.
     static let paddingWalk = 32 << 20
-    /// The most bytes of device state behind the memory that are kept to be checked.
-    static let tailLimit = 1 << 30
+    /// The most bytes of device state behind the memory that are kept to be checked against the
+    /// description; of more the footers alone are.
+    static let tailLimit = 64 << 20
 }
 
 /// The numbers of the commands in a stream, `MIG_CMD_*` of QEMU's `migration/savevm.c`.

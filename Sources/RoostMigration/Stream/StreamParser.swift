@@ -305,12 +305,10 @@ struct StreamParser: ~Copyable, Sendable {
     mutating func skip(_ byteCount: UInt64) { deviceTail.skip(byteCount) }
 
     /// Whether the tail is whole as it stands.
-    mutating func isTailWhole() -> Bool {
-        deviceTail.mayBeWhole && (try? deviceTail.walk()) != nil
-    }
+    mutating func isTailWhole() -> Bool { deviceTail.isWhole() }
 
-    /// Whether the tail, walked, ends with a description.
-    var hasDescription: Bool { deviceTail.descriptionByteCount > 0 }
+    /// Whether the tail ends with a description.
+    var hasDescription: Bool { deviceTail.isDescribed }
 
     /// Checks what followed the memory, at the end of the stream.
     consuming func finish() throws(MigrationError) -> DeviceTail {

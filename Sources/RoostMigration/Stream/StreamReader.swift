@@ -38,6 +38,13 @@ public struct StreamReader: ~Copyable, Sendable {
     /// Whether the memory is complete and only devices can follow.
     public var isPastMemory: Bool { parser.isPastMemory }
 
+    /// Where in the stream the memory ends, as far as it has come: 0 until some is listed.
+    var memoryEnd: UInt64 {
+        guard !blocks.isEmpty else { return 0 }
+        let hasTail = parser.isPastMemory && parser.deviceTail.byteCount > 0
+        return hasTail ? parser.deviceTail.streamOffset : streamOffset
+    }
+
     /// Whether the stream has ended for certain: what follows is no part of it, and only counted.
     ///
     /// It can be late, and `false` at the end of a stream that has no description of its devices.

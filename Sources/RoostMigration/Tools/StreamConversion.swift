@@ -70,6 +70,7 @@ struct StreamConverter: StreamHandler, ~Copyable {
     private var pages: PageWriter
     private var memory: GuestMemory?
     private let maximumRAMByteCount: UInt64
+    private var capabilities: [String] = []
     private var ramID: UInt32 = 0
     private var ramHasFooter = true
     private var hasWrittenPages = false
@@ -98,6 +99,7 @@ struct StreamConverter: StreamHandler, ~Copyable {
     mutating func configured(
         _ configuration: StreamConfiguration, _ bytes: RawSpan
     ) throws(MigrationError) {
+        capabilities = configuration.capabilities
         sink.writer.configuration(bytes)
         try sink.makeRoom()
     }
@@ -120,6 +122,12 @@ struct StreamConverter: StreamHandler, ~Copyable {
     mutating func blocksListed(_ list: [RAMBlockDescription]) throws(MigrationError) {
         memory = try GuestMemory(accepting: list, maximumByteCount: maximumRAMByteCount)
         try sink.blocks(list)
+    }
+
+    mutating func blocksAdded(
+        _ list: [RAMBlockDescription], from first: Int
+    ) throws(MigrationError) {
+        if let error = MigrationError.addedBlocks(list, from: first) { throw error }
     }
 
     mutating func page(_ record: PageRecord, _ body: RawSpan) throws(MigrationError) {
@@ -189,11 +197,14 @@ struct StreamConverter: StreamHandler, ~Copyable {
 
     /// Writes what followed the memory, without what lies behind the end of the stream.
     mutating func finish(_ tail: borrowing DeviceTail) throws(MigrationError) {
-        guard memory != nil else {
+        guard let list = memory?.blocks else {
             throw MigrationError(
                 .unsupported,
                 "the stream has no memory, only the state of devices: there is nothing to convert")
         }
+        try AbsentPages.check(
+            memory: list.reduce(0) { $0 + $1.usedByteCount }, records: recordsRead,
+            stored: capabilities)
         try tail.withStreamBytes { bytes throws(MigrationError) in try sink.opaque(bytes) }
     }
 

@@ -83,6 +83,15 @@ public struct StreamInspection: StreamHandler {
     /// Whether pages travel on multifd channels beside this stream.
     public private(set) var usesMultifd = false
 
+    /// Whether the stream lists memory and has no record of any page of it: they travelled beside it
+    /// (multifd), or were left where they are (`x-ignore-shared`).
+    public var lacksPages: Bool {
+        memoryByteCount > 0 && blocks.allSatisfy { $0.pagesNamed == 0 }
+    }
+
+    /// The lengths in use of all blocks, in bytes.
+    var memoryByteCount: UInt64 { blocks.reduce(0) { $0 + $1.byteCount } }
+
     /// For each block what is kept of its pages.
     private(set) var pages: [PageStates] = []
 
@@ -177,6 +186,9 @@ public struct StreamInspection: StreamHandler {
     public mutating func command(_ command: StreamCommand, _ payload: RawSpan) {
         commands.append(command.name)
     }
+
+    /// Does nothing: ``finish(_:)`` adds the devices, with their lengths.
+    public mutating func tail(_ bytes: RawSpan) {}
 
     private mutating func grow(by byteCount: Int) {
         if !sections.isEmpty { sections[sections.count - 1].byteCount += UInt64(byteCount) }

@@ -56,6 +56,8 @@ public struct StreamReport: Sendable, Encodable {
     public let hasFooters: Bool
     /// Whether pages travelled on multifd channels beside this stream.
     public let usesMultifd: Bool
+    /// Whether memory is listed of which no page is in this stream.
+    public let lacksPages: Bool
     /// The commands among the sections up to the end of the memory, by QEMU's names.
     public let commands: [String]
     /// The totals of all blocks.
@@ -97,9 +99,10 @@ public struct StreamReport: Sendable, Encodable {
         ignoredByteCount = input.ignoredByteCount
         hasFooters = inspection.hasFooters ?? false
         usesMultifd = inspection.usesMultifd
+        lacksPages = inspection.lacksPages
         commands = inspection.commands
         memory = Memory(
-            byteCount: inspection.blocks.reduce(0) { $0 + $1.byteCount },
+            byteCount: inspection.memoryByteCount,
             rounds: inspection.rounds, zero: total(\.zero), plain: total(\.plain),
             xbzrle: total(\.xbzrle), compressed: total(\.compressed),
             pagesNamed: inspection.blocks.reduce(0) { $0 + $1.pagesNamed },

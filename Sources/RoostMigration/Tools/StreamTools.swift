@@ -86,7 +86,7 @@ public enum StreamTools {
         var loader = StreamLoader(maximumRAMByteCount: maximumRAMByteCount)
         let tail = try readWhole(
             &input, into: &loader, maximumRAMByteCount: maximumRAMByteCount, observer)
-        try loader.refuseMultifd()
+        try loader.checkPages()
         loader.inspection.finish(tail)
         return StreamReport(loader.inspection, tail, from: input)
     }
@@ -177,6 +177,12 @@ struct StreamLoader: StreamHandler, ~Copyable {
         if let onlyBlock { onlyIndex = list.firstIndex { $0.name == onlyBlock } ?? -1 }
     }
 
+    mutating func blocksAdded(
+        _ list: [RAMBlockDescription], from first: Int
+    ) throws(MigrationError) {
+        if let error = MigrationError.addedBlocks(list, from: first) { throw error }
+    }
+
     mutating func page(_ record: PageRecord, _ body: RawSpan) throws(MigrationError) {
         inspection.page(record, body)
         if onlyIndex == nil || onlyIndex == record.block { try memory?.apply(record, body) }
@@ -195,6 +201,9 @@ struct StreamLoader: StreamHandler, ~Copyable {
     mutating func command(_ command: StreamCommand, _ payload: RawSpan) {
         inspection.command(command, payload)
     }
+
+    /// Of no matter: the reader walks the devices itself, and tells of them at the end.
+    mutating func tail(_ bytes: RawSpan) {}
 
     /// Finds a block by its id.
     func index(of block: String) throws(MigrationError) -> Int {
@@ -227,6 +236,15 @@ struct StreamLoader: StreamHandler, ~Copyable {
     /// Throws when the pages are not in this stream.
     func refuseMultifd() throws(MigrationError) {
         guard !inspection.usesMultifd else { throw Self.multifdError }
+    }
+
+    /// Throws when the stream has memory and none of its pages.
+    func checkPages() throws(MigrationError) {
+        try refuseMultifd()
+        guard inspection.lacksPages else { return }
+        try AbsentPages.check(
+            memory: inspection.memoryByteCount, records: 0,
+            stored: inspection.configuration?.capabilities ?? [])
     }
 
     static var multifdError: MigrationError {

@@ -8,7 +8,9 @@ struct FrameReader: ~Copyable, Sendable {
     /// What waits to become a frame.
     ///
     /// Fill it, then call ``next()`` until it answers `nil`.
-    var input = ByteQueue(capacity: 2 * (WireFormat.payloadLimit + WireFormat.headByteCount))
+    ///
+    /// It has room for all that may be under way, so that what comes can always be read.
+    var input = ByteQueue(capacity: 2 * (WireFormat.window + WireFormat.payloadLimit))
 
     /// Where on the wire the frame begins that was handed out last, or the one that comes next.
     private(set) var byteCount: UInt64 = 0
@@ -48,17 +50,27 @@ struct FrameReader: ~Copyable, Sendable {
         guard input.count >= WireFormat.headByteCount else { return nil }
         let word = input.bytes.loadBigEndian(at: 0, as: UInt32.self)
         let length = Int(input.bytes.loadBigEndian(at: 4, as: UInt32.self))
-        guard let kind = WireFormat.Kind(rawValue: UInt8(word >> 24)), word & 0xff_ffff == 0,
+        guard let kind = WireFormat.Kind(rawValue: UInt8(word >> 24)),
             isGreeted ? kind != .hello : kind == .hello || kind == .failed
         else {
             throw fault(isGreeted ? "an unknown frame" : "what it says is not Roost's wire")
         }
-        guard kind.byteCounts.contains(length) else {
+        let said = input.bytes.loadBigEndian(at: 8, as: UInt64.self)
+        // HELLO, and FAILED of another version, have zeros there.
+        let check = WireFormat.check(
+            kind.rawValue, length: UInt32(truncatingIfNeeded: length), sequence: said)
+        guard word & 0xff_ffff == check || (!isGreeted && word & 0xff_ffff == 0) else {
+            throw fault(
+                isGreeted ? "a frame with a damaged head" : "what it says is not Roost's wire")
+        }
+        // Another version's HELLO may be longer; its beginning says which that is.
+        guard kind.byteCounts.contains(length) || (kind == .hello && (10...4096).contains(length))
+        else {
             throw fault("a frame (\(kind)) of \(length) bytes")
         }
         let whole = WireFormat.headByteCount + length
         guard input.count >= whole else { return nil }
-        guard input.bytes.loadBigEndian(at: 8, as: UInt64.self) == sequence else {
+        guard said == sequence else {
             throw fault("a frame out of sequence")
         }
         let checksum = input.bytes.loadBigEndian(at: 16, as: UInt32.self)

@@ -3,7 +3,10 @@ internal import RoostMemory
 /// Produces the frames of one direction of the wire, without input or output.
 struct FrameWriter: ~Copyable, Sendable {
     /// What was written and not yet taken away.
-    var output = ByteQueue(capacity: 4 << 20)
+    var output = ByteQueue(capacity: capacity)
+
+    /// What gathers at most; a side that is written to little needs less.
+    private static let capacity = 8 << 20
 
     /// The sequence number of the next frame.
     private(set) var sequence: UInt64 = 0
@@ -22,10 +25,15 @@ struct FrameWriter: ~Copyable, Sendable {
     /// Ends the open frame: its length, sequence and checksum become known.
     mutating func close() {
         run = nil
-        guard let (_, start) = open.take() else { return }
+        guard let (kind, start) = open.take() else { return }
         let byteCount = output.count - start
-        output.replace(
-            bigEndian: UInt32(byteCount - WireFormat.headByteCount), at: start + 4)
+        let length = UInt32(byteCount - WireFormat.headByteCount)
+        // HELLO stays as it was, that other versions can read it.
+        if kind != .hello {
+            let check = WireFormat.check(kind.rawValue, length: length, sequence: sequence)
+            output.replace(bigEndian: UInt32(kind.rawValue) << 24 | check, at: start)
+        }
+        output.replace(bigEndian: length, at: start + 4)
         output.replace(bigEndian: sequence, at: start + 8)
         let checksum = crc32(output.bytes.extracting(start..<start + byteCount))
         output.replace(bigEndian: checksum, at: start + 16)
@@ -108,9 +116,34 @@ struct FrameWriter: ~Copyable, Sendable {
         close()
     }
 
-    mutating func acknowledge(_ sequence: UInt64) {
+    mutating func open(_ purpose: WireFormat.Purpose, _ session: MoveSession, _ token: MoveSession)
+    {
+        begin(.open)
+        output.append(bigEndian: purpose.rawValue)
+        output.append(session)
+        output.append(token)
+        close()
+    }
+
+    mutating func acknowledge(_ sequence: UInt64, byteCount: UInt64) {
         begin(.acknowledge)
         output.append(bigEndian: sequence)
+        output.append(bigEndian: byteCount)
+        close()
+    }
+
+    mutating func end(_ length: UInt64, _ digest: Digest128) {
+        begin(.end)
+        output.append(bigEndian: length)
+        output.append(bigEndian: digest.high)
+        output.append(bigEndian: digest.low)
+        close()
+    }
+
+    /// Writes PREPARED or COMMIT.
+    mutating func frame(_ kind: WireFormat.Kind, length: UInt64) {
+        begin(kind)
+        output.append(bigEndian: length)
         close()
     }
 

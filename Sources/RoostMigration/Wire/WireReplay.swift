@@ -17,7 +17,8 @@ internal import RoostMemory
     ) throws(MigrationError) -> UInt64 {
         var reader = FrameReader()
         var assembler = StreamAssembler(
-            maximumRAMByteCount: maximumRAMByteCount, isStored: isStored)
+            MemoryAdmission(maximumRAMByteCount: maximumRAMByteCount, memoryLimit: .max),
+            isStored: isStored)
         var streamByteCount: UInt64 = 0
         var position = 0
         while position < bytes.byteCount {
@@ -25,13 +26,12 @@ internal import RoostMemory
             reader.input.append(bytes.extracting(position..<end))
             position = end
             while let frame = try reader.next() {
-                guard frame.kind != .hello else { continue }
-                try assembler.take(
-                    frame.kind, reader.input.bytes.extracting(frame.payload),
-                    at: reader.byteCount
-                ) { (queue: inout ByteQueue) throws(MigrationError) in
-                    streamByteCount += UInt64(queue.count)
-                    queue.removeAll()
+                guard frame.kind != .hello, frame.kind != .open else { continue }
+                while try !assembler.take(
+                    frame.kind, reader.input.bytes.extracting(frame.payload), at: reader.byteCount)
+                {
+                    streamByteCount += UInt64(assembler.writer.output.count)
+                    assembler.writer.output.removeAll()
                 }
             }
         }
@@ -58,7 +58,7 @@ internal import RoostMemory
         while let code = cursor.read(UInt8.self), let length = cursor.read(UInt16.self),
             let payload = cursor.skip(Int(length))
         {
-            guard let kind = WireFormat.Kind(rawValue: code % 18) else { continue }
+            guard let kind = WireFormat.Kind(rawValue: code % 24) else { continue }
             writer.frame(kind, bytes.extracting(payload))
             wire.append(writer.output.bytes)
             writer.output.removeAll()

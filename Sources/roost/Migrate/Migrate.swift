@@ -14,7 +14,9 @@ struct Migrate: AsyncParsableCommand {
 
             roost migrate guest drives both QEMUs on one host; send plays a stored stream.
             """,
-        subcommands: [GuestCommand.self, Relay.self, Receive.self, Send.self, Bench.self])
+        subcommands: [
+            GuestCommand.self, Relay.self, Receive.self, Send.self, Resolve.self, Bench.self,
+        ])
 }
 
 /// An endpoint on the command line, whose refusal says what is wrong with it.
@@ -94,6 +96,18 @@ struct RelayArguments: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
+            "The most memory to hold for the move, such as 8G (default: what is available).",
+            valueName: "size"))
+    var memoryLimit: ByteCount?
+
+    @Option(
+        help: ArgumentHelp(
+            "After how many seconds without a sign of life the other side counts as gone.",
+            valueName: "s"))
+    var linkTimeout = 10
+
+    @Option(
+        help: ArgumentHelp(
             "Write each RAM block to this folder as it was at switch-over (default: none).",
             valueName: "folder"))
     var dump: String?
@@ -104,14 +118,21 @@ struct RelayArguments: ParsableArguments {
     @Flag(help: "Print what was moved as JSON.")
     var json = false
 
+    func validate() throws {
+        try Checked.number("--link-timeout", linkTimeout, 1...3600)
+    }
+
     /// Looks at the folder before anything begins.
     func check() throws {
         if let dump { try OutputFolder.check(dump, mayReplace: force) }
     }
 
     var options: RelayOptions {
-        RelayOptions(
+        var options = RelayOptions(
             maximumRAMByteCount: maximumMemory?.bytes ?? Console.physicalMemory, dumpFolder: dump)
+        options.memoryLimit = memoryLimit?.bytes
+        options.linkTimeout = .seconds(linkTimeout)
+        return options
     }
 
     /// Prints what was moved, as a document of a kind or as a table.

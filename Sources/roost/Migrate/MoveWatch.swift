@@ -2,19 +2,18 @@ import RoostHost
 import RoostMigration
 import RoostSystem
 
-/// Shows a move's progress while it runs, and says what TLS knows when it fails.
+/// Shows a move's progress while it runs.
 enum MoveWatch {
     /// Runs a move.
     ///
     /// - Parameters:
-    ///   - connection: The wire it goes over, closed at the end.
     ///   - title: The command's name.
     ///   - statistics: How far it is.
     ///   - body: The move.
     /// - Returns: What the move returned.
     /// - Throws: What the move throws, with what TLS knows.
     static func run(
-        _ connection: Connection, _ title: String,
+        _ title: String,
         _ statistics: @escaping @Sendable () -> RelayStatistics,
         _ body: @escaping @Sendable () async throws -> RelayStatistics
     ) async throws -> RelayStatistics {
@@ -23,8 +22,15 @@ enum MoveWatch {
         let hold = StopHolds.hold { "the other side to hear that the move ends" }
         defer { withExtendedLifetime(hold) {} }
         let watch = Task {
+            var isListed = false
             while !Task.isCancelled {
                 let now = statistics()
+                if now.memoryBytes > 0, !isListed {
+                    isListed = true
+                    Console.note(
+                        "\(title): holds the guest's memory while it moves, at most "
+                            + Console.bytes(now.memoryBytes))
+                }
                 if now.wireBytes > 0 {
                     line.show(
                         now.wireBytes, of: nil,
@@ -37,13 +43,14 @@ enum MoveWatch {
         watch.cancel()
         await watch.value
         line.end()
-        await connection.close()
-        do {
-            return try outcome.get()
-        } catch let error as MigrationError where error.kind == .transfer || error.kind == .peer {
-            guard let reason = connection.failure else { throw error }
-            throw CommandFailure("\(error); TLS: \(reason)")
-        }
+        return try outcome.get()
+    }
+}
+
+extension Connection {
+    /// The connection as a move takes it over.
+    var wire: WireSocket {
+        WireSocket(socket, fault: { failure?.description }, close: { await close() })
     }
 }
 

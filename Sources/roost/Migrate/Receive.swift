@@ -53,22 +53,47 @@ struct Receive: AsyncParsableCommand, ConsoleCommand {
 
     func run() async throws {
         try relay.check()
-        if let output { try OutputFile.check(output, mayReplace: relay.force) }
-        let listener = try await TransportListener.listen(
-            on: listen, security: security.security(for: listen))
+        let folder = try RunDirectory.standard(environment: Surroundings.environment).movesFolder()
         let place: MigrationReceiver.Output =
             connect.map { .endpoint($0) } ?? .file(output ?? "", mayReplace: relay.force)
-        Console.note("receive: waiting for a relay on \(listener.endpoint)")
-        let wire = try await listener.accept { Console.note("receive: \($0)") }
-        await listener.close()
-        Console.note("receive: a relay connected")
-        let receiver = MigrationReceiver(
-            wire: wire.socket, output: place, options: relay.options)
-        let statistics = try await MoveWatch.run(wire, "receive", { receiver.statistics }) {
-            try await receiver.run()
+        let key = "receive \(listen) \(connect.map { "\($0)" } ?? "file:\(output ?? "")")"
+        let left = try MigrationReceiver.left(in: folder, key: key, file: output)
+        if case .ended(let sentence) = left { Console.note("receive: \(sentence)") }
+        if case .open = left {
+        } else if let output {
+            try OutputFile.check(output, mayReplace: relay.force)
         }
-        try relay.report(
-            statistics, as: "migrate.receive",
-            output.map { "receive: \($0) holds the guest" } ?? "receive: QEMU has the guest")
+        let listener = try await TransportListener.listen(
+            on: listen, security: security.security(for: listen),
+            linkTimeout: relay.options.linkTimeout)
+        let door = MoveListener(
+            accept: {
+                try await listener.accept { Console.note("receive: \($0)") }.wire
+            }, refused: { Console.note("receive: \($0)") })
+        let receiver = MigrationReceiver(
+            listener: door, output: place, options: relay.options, journalFolder: folder, key: key)
+        let headline =
+            output.map { "receive: \($0) holds the guest" } ?? "receive: QEMU has the guest"
+        if case .open(let journal) = left {
+            Console.note(
+                "receive: move \(journal.now.session) was cut short; waiting on "
+                    + "\(listener.endpoint) for its relay to ask what became of it")
+            try await receiver.settle(journal, door, within: .seconds(20))
+            await listener.close()
+            return print(headline)
+        }
+        Console.note("receive: waiting for a relay on \(listener.endpoint)")
+        defer { receiver.outcomeWasTold() }
+        let statistics: RelayStatistics
+        do {
+            statistics = try await MoveWatch.run("receive", { receiver.statistics }) {
+                try await receiver.run()
+            }
+        } catch {
+            await listener.close()
+            throw error
+        }
+        await listener.close()
+        try relay.report(statistics, as: "migrate.receive", headline)
     }
 }

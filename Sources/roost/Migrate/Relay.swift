@@ -13,7 +13,9 @@ struct Relay: AsyncParsableCommand, ConsoleCommand {
             Then, at the source: migrate -d unix:/run/roost/out.sock
 
             Serves one move and ends with its outcome. The other side is connected to when the \
-            source connects; if anything fails, the source's guest runs on.
+            source connects. If anything fails before the source has let go of its guest, the guest \
+            runs on there; after that the outcome says where it is. Killed and started again, the \
+            command answers for the move that it left.
             """)
 
     @Option(
@@ -27,6 +29,12 @@ struct Relay: AsyncParsableCommand, ConsoleCommand {
             "Where roost migrate receive listens.", valueName: "unix:PATH|tcp:HOST:PORT"),
         transform: EndpointArgument.parse)
     var connect: Endpoint
+
+    @Option(
+        help: ArgumentHelp(
+            "The source's QMP socket, which is asked whether it has let go (default: none).",
+            valueName: "src.qmp"))
+    var qmp: String?
 
     @OptionGroup var relay: RelayArguments
 
@@ -42,13 +50,33 @@ struct Relay: AsyncParsableCommand, ConsoleCommand {
     func run() async throws {
         try relay.check()
         let outward = try security.security(for: connect)
+        let folder = try RunDirectory.standard(environment: Surroundings.environment).movesFolder()
+        var surroundings = MigrationRelay.Surroundings()
+        surroundings.journalFolder = folder
+        surroundings.key = "relay \(listen) \(connect)"
+        let (connect, timeout) = (connect, relay.options.linkTimeout)
+        surroundings.connector = {
+            try await Connection.connect(to: connect, security: outward, linkTimeout: timeout).wire
+        }
+        switch try MigrationRelay.left(in: folder, key: surroundings.key) {
+        case .none: break
+        case .ended(let sentence): Console.note("relay: \(sentence)")
+        case .open(let journal):
+            return try await goOn(journal, surroundings)
+        }
         let listener = try await TransportListener.listen(on: listen, security: .none)
         Console.note("relay: waiting for a source QEMU on \(listener.endpoint)")
         let source = try await listener.accept { Console.note("relay: \($0)") }
         Console.note("relay: a source connected, carrying to \(connect)")
-        let wire = try await Connection.connect(to: connect, security: outward)
+        let monitor = try await monitor()
+        if let monitor {
+            surroundings.confirmsRelease = { await monitor.hasCompletedMigration() }
+        }
+        let wire = try await Connection.connect(
+            to: connect, security: outward, linkTimeout: timeout)
         let carrier = MigrationRelay(
-            source: source.socket, wire: wire.socket, options: relay.options)
+            source: source.socket, wire: wire.wire, options: relay.options,
+            surroundings: surroundings)
         // A source with multifd on connects again; it is told so by name.
         let channels = Task {
             while let channel = try? await listener.accept(refused: { _ in }) {
@@ -56,7 +84,27 @@ struct Relay: AsyncParsableCommand, ConsoleCommand {
             }
         }
         defer { channels.cancel() }
-        let statistics = try await MoveWatch.run(wire, "relay", { carrier.statistics }) {
+        try await carry(carrier)
+        await monitor?.close()
+    }
+
+    private func monitor() async throws -> QMPClient? {
+        guard let qmp else { return nil }
+        return try await QMPClient.connect(to: .unix(path: qmp))
+    }
+
+    /// Goes on with the move of a relay that was killed.
+    private func goOn(
+        _ journal: OwnershipJournal, _ surroundings: MigrationRelay.Surroundings
+    ) async throws {
+        Console.note("relay: going on with move \(journal.now.session), which was cut short")
+        try await carry(
+            MigrationRelay(after: journal, options: relay.options, surroundings: surroundings))
+    }
+
+    private func carry(_ carrier: MigrationRelay) async throws {
+        defer { carrier.outcomeWasTold() }
+        let statistics = try await MoveWatch.run("relay", { carrier.statistics }) {
             try await carrier.run()
         }
         try relay.report(statistics, as: "migrate.relay", "relay: the destination has the guest")

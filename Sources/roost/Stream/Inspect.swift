@@ -90,6 +90,10 @@ struct Inspect: ConsoleCommand {
             \(memory.rounds) round\(memory.rounds == 1 ? "" : "s"), \
             \(memory.pagesSentAgain) pages sent more than once
             """)
+        if report.lacksPages, !report.usesMultifd {
+            print(
+                "          no page of this memory is here: it travelled elsewhere, or was left out")
+        }
         if report.usesMultifd { print("          pages travelled on multifd channels, not here") }
         print()
         print(Console.table(blockRows(report)))

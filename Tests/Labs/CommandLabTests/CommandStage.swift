@@ -81,6 +81,9 @@ struct CommandRuns: Sendable {
             failure: unreachable),
         "migrate relay": CommandRuns(
             failure: unreachable),
+        "migrate resolve": CommandRuns(
+            success: Success("migrate.resolve") { _ in [] },
+            failure: ["0123456789abcdef0123456789abcdef", "--to", "source"]),
         "migrate send": CommandRuns(
             failure: ["/nothing/there.stream", "--connect", "unix:/nothing/there/out"]),
         "net destinations": CommandRuns(failure: []),

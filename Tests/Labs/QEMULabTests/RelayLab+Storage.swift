@@ -19,9 +19,9 @@ extension RelayLab {
             #expect(!FileManager.default.fileExists(atPath: file))
             try await migration.hurry()
             try await migration.complete()
-            // The source lets go of the guest only when the file is on disk.
-            #expect(FileManager.default.fileExists(atPath: file))
+            // The source let go of the guest when all of it was on disk; then the file gets its name.
             _ = try await path.succeed()
+            #expect(FileManager.default.fileExists(atPath: file))
             #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).count == 1)
 
             let verify = try RoostProgram.start(["stream", "verify", file])

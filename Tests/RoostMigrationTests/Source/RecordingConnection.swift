@@ -156,6 +156,13 @@ struct RecordCounter: StreamHandler {
     mutating func command(_ command: StreamCommand, _ payload: RawSpan) {
         commands.append(command)
     }
+    // Not counted; no source of Roost's has other channels.
+    mutating func streamBegan(version: UInt32) {}
+    mutating func multifdFlushed() throws(MigrationError) { throw .forTest }
+    mutating func recordsEnded() {}
+    mutating func opaque(_ bytes: RawSpan) {}
+    mutating func sectionEnded(_ section: SectionHeader, hasFooter: Bool) {}
+    mutating func tail(_ bytes: RawSpan) {}
 
     /// Reads a whole stream.
     init(_ bytes: [UInt8]) throws(MigrationError) {

@@ -28,9 +28,9 @@ import Testing
             parameters: parameters,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let options = RelayOptions(maximumRAMByteCount: 1 << 30)
-        let relay = MigrationRelay(source: relayEnd, wire: wireOut, options: options)
+        let relay = MigrationRelay(source: relayEnd, wire: WireSocket(wireOut), options: options)
         let receiver = MigrationReceiver(
-            wire: wireIn, output: .socket(receiverEnd), options: options)
+            wire: WireSocket(wireIn), output: .socket(receiverEnd), options: options)
         let destination = MigrationDestination(
             blocks: rig.destination.map(\.migrated), socket: destinationEnd,
             options: DestinationOptions(maximumRAMByteCount: 1 << 30))

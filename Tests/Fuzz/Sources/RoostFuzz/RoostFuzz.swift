@@ -100,6 +100,23 @@ private struct Destination: StreamHandler, ~Copyable {
         try memory.apply(record, body)
         precondition(memory.isReceived(block: record.block, offset: record.offset))
     }
+
+    mutating func blocksAdded(
+        _ blocks: [RAMBlockDescription], from first: Int
+    ) throws(MigrationError) {
+        if let error = MigrationError.addedBlocks(blocks, from: first) { throw error }
+    }
+
+    // Only memory is loaded here; the reader is what is tried.
+    mutating func streamBegan(version: UInt32) {}
+    mutating func configured(_ configuration: StreamConfiguration, _ bytes: RawSpan) {}
+    mutating func sectionBegan(_ section: SectionHeader) {}
+    mutating func multifdFlushed() {}
+    mutating func recordsEnded() {}
+    mutating func opaque(_ bytes: RawSpan) {}
+    mutating func sectionEnded(_ section: SectionHeader, hasFooter: Bool) {}
+    mutating func command(_ command: StreamCommand, _ payload: RawSpan) {}
+    mutating func tail(_ bytes: RawSpan) {}
 }
 
 private func fuzzPieces(_ bytes: [UInt8]) {

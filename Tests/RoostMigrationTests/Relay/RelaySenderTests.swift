@@ -82,18 +82,60 @@ import Testing
         }
     }
 
-    @Test func `a stream that is cut short is broken off`() async throws {
+    /// At the end-of-file mark QEMU would start what it has.
+    @Test(arguments: [1, 2, 20, 200, 4000])
+    func `of a stream that is cut short no mark is handed on`(missing: Int) async throws {
         let bytes = try StreamFixtures.bytes(Self.file)
         let folder = try TemporaryFolder()
-        let sent = try await send(try folder.file("cut", Array(bytes.dropLast(4000))))
+        let sent = try await send(try folder.file("cut", Array(bytes.dropLast(missing))))
         guard case .failure(let error) = sent.outcome else {
             Issue.record("a stream without an end was sent")
             return
         }
         #expect(error.kind == .truncated)
+        #expect(sent.delivered == Array(bytes[..<(try StreamMap(bytes).tail)]))
     }
 
-    @Test func `a cancelled task ends the sending`() async throws {
+    @Test(arguments: [0, 1, 65_536, 40 << 20])
+    func `nothing behind a stream without a description is sent`(padding: Int) async throws {
+        let bytes = PlainStream(isDescribed: false).bytes
+        let folder = try TemporaryFolder()
+        let padded = bytes + [UInt8](repeating: 0, count: padding)
+        let sent = try await send(try folder.file("padded", padded))
+        #expect(try sent.outcome.get() == UInt64(bytes.count))
+        #expect(sent.delivered == bytes)
+    }
+
+    @Test func `a stream without its pages is not sent`() async throws {
+        let folder = try TemporaryFolder()
+        let bytes = PlainStream(hasPages: false).bytes
+        let sent = try await send(try folder.file("multifd", bytes))
+        guard case .failure(let error) = sent.outcome else {
+            Issue.record("memory without pages was sent")
+            return
+        }
+        #expect(error.kind == .unsupported)
+        #expect(try bytes[..<StreamMap(bytes).tail].starts(with: sent.delivered))
+    }
+
+    /// More devices than are held: what may be the mark is.
+    @Test func `the mark behind very many devices is held too`() throws {
+        var holder = TailHolder()
+        var passed = 0
+        let memory = [UInt8](repeating: 7, count: 1000)
+        try holder.take(unsafe memory.span.bytes, memoryEnd: 600) { passed += $0.byteCount }
+        #expect(passed == 600)
+        let devices = [UInt8](repeating: 0, count: 1 << 20)
+        for _ in 0..<TailHolder.limit >> 20 {
+            try holder.take(unsafe devices.span.bytes, memoryEnd: 600) { passed += $0.byteCount }
+        }
+        #expect(passed == 1000 + TailHolder.limit - 1)
+        var released: [UInt8] = []
+        try holder.release(upTo: .max) { released += [UInt8](copying: $0) }
+        #expect(released == [0])
+    }
+
+    @Test func `a cancelled task ends the sending, and nothing was started`() async throws {
         let (destination, socket) = try StreamSocket.pair()
         let task = Task {
             try await StreamSender.send(
@@ -106,5 +148,30 @@ import Testing
         task.cancel()
         let error = await #expect(throws: MigrationError.self) { try await task.value }
         #expect(error?.kind == .cancelled)
+        #expect(error?.description.contains("nothing was started") == true)
+    }
+
+    @Test func `who cancels behind the mark is told that it was handed on`() async throws {
+        let bytes = PlainStream().bytes
+        let folder = try TemporaryFolder()
+        let path = try folder.file("stream", bytes)
+        let (destination, socket) = try StreamSocket.pair()
+        let task = Task {
+            try await StreamSender.send(path: path, to: socket, maximumRAMByteCount: 1 << 30) { _ in
+            }
+        }
+        let delivered = try await DedicatedThread.run(name: "rig") {
+            var delivered: [UInt8] = []
+            while delivered.count < bytes.count, let more = RelayRig.read(destination) {
+                delivered += more
+            }
+            return delivered
+        }
+        #expect(delivered == bytes)
+        task.cancel()
+        let error = await #expect(throws: MigrationError.self) { try await task.value }
+        #expect(error?.kind == .cancelled)
+        #expect(error?.description.contains("it starts the guest") == true)
+        RelayRig.close(destination)
     }
 }

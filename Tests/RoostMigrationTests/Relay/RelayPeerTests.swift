@@ -29,7 +29,7 @@ private final class WirePeer: Sendable {
 
 /// A relay or a receiver alone, with a wire whose other end follows a script.
 @Suite(.timeLimit(.minutes(1))) struct RelayPeerTests {
-    static let options = RelayOptions(maximumRAMByteCount: 1 << 30)
+    static let options = RelayOptions.quick
 
     private static func answer(_ type: UInt16, _ value: UInt32) -> [UInt8] {
         [UInt8](copying: ReturnPath.message(type, value).bytes)
@@ -59,8 +59,7 @@ private final class WirePeer: Sendable {
         let peer = WirePeer(far)
         let stream = try StreamFixtures.bytes(file)
         let relay = MigrationRelay(
-            source: relaySource, wire: relayWire, options: Self.options,
-            grace: .milliseconds(300))
+            source: relaySource, wire: WireSocket(relayWire), options: Self.options)
         async let heard = DedicatedThread.run(name: "rig") {
             try peer.say(frames)
             let heard = try peer.hearAll()
@@ -83,15 +82,33 @@ private final class WirePeer: Sendable {
         return Relayed(outcome: outcome, frames: try await heard, answered: try await answered)
     }
 
-    @Test func `a receiver that says it is complete before the end is not believed`() async throws {
+    @Test(arguments: [WireFormat.Kind.started, .unknown, .prepared])
+    func `a receiver that answers before it was asked is not believed`(
+        kind: WireFormat.Kind
+    ) async throws {
         let relayed = try await relay("7.2-q35-rounds.stream", sends: 400_000) { writer in
             writer.hello()
             writer.frame(.ready)
-            writer.frame(.complete)
+            if kind == .prepared {
+                writer.frame(kind, length: 400_000)
+            } else {
+                writer.frame(kind)
+            }
         }
-        #expect(relayed.error?.description.contains("(complete) that is damaged or out") == true)
+        #expect(relayed.error?.description.contains("(\(kind)) that is damaged or out") == true)
         #expect(relayed.frames.last?.kind == .failed)
-        #expect(!relayed.frames.contains { $0.kind == .end })
+        #expect(!relayed.frames.contains { $0.kind == .end || $0.kind == .commit })
+    }
+
+    /// Whatever the destination says, the source lets go by the receiver's word alone.
+    @Test func `a destination's last word does not reach the source`() async throws {
+        let relayed = try await relay { writer in
+            writer.hello()
+            writer.frame(.ready)
+            writer.frame(.answer, unsafe (Self.answer(2, 1) + Self.answer(1, 0)).span.bytes)
+        }
+        #expect(relayed.error?.kind == .peer)
+        #expect(relayed.answered.isEmpty)
     }
 
     @Test func `a destination that has the guest before its memory is not believed`() async throws {
@@ -105,8 +122,10 @@ private final class WirePeer: Sendable {
     }
 
     @Test(arguments: [
-        WireFrame(.ready), WireFrame(.begin, [0, 0, 0, 3]), WireFrame(.pages), WireFrame(.end),
-        WireFrame(.acknowledge, [0, 0, 1, 0, 0, 0, 0, 0]),
+        WireFrame(.ready), WireFrame(.begin, [0, 0, 0, 3]), WireFrame(.pages),
+        WireFrame(.end, [UInt8](repeating: 0, count: 24)),
+        WireFrame(.acknowledge, [0, 0, 1, 0, 0, 0, 0, 0] + [UInt8](repeating: 0, count: 8)),
+        WireFrame(.acknowledge, [UInt8](repeating: 0, count: 8) + [0, 0, 1, 0, 0, 0, 0, 0]),
         WireFrame(.answer, [0, 1, 0xff, 0xff]),
     ])
     func `a frame out of place ends the move`(frame: WireFrame) async throws {
@@ -151,7 +170,7 @@ private final class WirePeer: Sendable {
             writer.frame(.hello, unsafe (Array("ROOSTMIG".utf8) + [0, 9]).span.bytes)
         }
         #expect(relayed.error?.description.contains("speaks version 9") == true)
-        #expect(relayed.frames.map(\.kind) == [.hello, .failed])
+        #expect(relayed.frames.map(\.kind) == [.hello, .open, .failed])
     }
 
     /// The source reads nothing back while the receiver answers without end: neither direction
@@ -162,8 +181,7 @@ private final class WirePeer: Sendable {
         let (source, relaySource) = try StreamSocket.pair()
         let (relayWire, far) = try StreamSocket.pair()
         let relay = MigrationRelay(
-            source: relaySource, wire: relayWire, options: Self.options,
-            grace: .milliseconds(300))
+            source: relaySource, wire: WireSocket(relayWire), options: Self.options)
         let stream = try StreamFixtures.bytes("7.2-q35-return-path.to-destination")
         let isAsked = StopLatch()
         async let forward: Int = DedicatedThread.run(name: "rig") {
@@ -208,8 +226,7 @@ private final class WirePeer: Sendable {
         let (receiverWire, far) = try StreamSocket.pair()
         let peer = WirePeer(far)
         let receiver = MigrationReceiver(
-            wire: receiverWire, output: .socket(output), options: Self.options,
-            grace: .milliseconds(300))
+            wire: WireSocket(receiverWire), output: .socket(output), options: Self.options)
         async let heard = DedicatedThread.run(name: "rig") {
             try peer.say(frames)
             peer.socket.shutdown(.writing)
@@ -233,6 +250,7 @@ private final class WirePeer: Sendable {
     @Test func `a relay that goes away before the end is named`() async throws {
         let received = try await receive { writer in
             writer.hello()
+            writer.open(.begin, MoveSession(), MoveSession())
             writer.begin(streamVersion: 3)
         }
         #expect(received.error?.description.contains("the sending relay went away") == true)
@@ -249,51 +267,26 @@ private final class WirePeer: Sendable {
     @Test func `a relay that fails says why, also after the end`() async throws {
         for isWhole in [false, true] {
             let received = try await receive { writer in
-                WireTests.conversation(&writer)
-                if !isWhole {
-                    writer = FrameWriter()
-                    writer.hello()
-                }
+                writer.hello()
+                writer.open(.begin, MoveSession(), MoveSession())
+                if isWhole { WireTests.stream(&writer) }
                 writer.failed("the source is gone")
             }
             #expect(
                 received.error?.description == "the sending side says: the source is gone")
-            #expect(!received.frames.contains { $0.kind == .failed || $0.kind == .complete })
+            #expect(!received.frames.contains { $0.kind == .failed || $0.kind == .started })
         }
     }
 
     @Test func `frames that damage the stream are refused and nothing is complete`() async throws {
         let received = try await receive { writer in
             writer.hello()
+            writer.open(.begin, MoveSession(), MoveSession())
             writer.begin(streamVersion: 3)
             writer.frame(.endOfRecords)
         }
         #expect(received.error?.kind == .peer)
         #expect(received.frames.last?.kind == .failed)
-    }
-
-    // MARK: The point of no return
-
-    @Test func `a cancellation after the source's last answer is too late`() async throws {
-        // The destination holds the guest, and the source knows: nobody undoes that.
-        var rig = try RelayTests.rig("7.2-q35-return-path.to-destination")
-        rig.afterShut = { relay, receiver in
-            relay.cancel()
-            receiver.cancel()
-        }
-        let outcome = try await rig.run()
-        _ = try outcome.relay.get()
-        _ = try outcome.receiver.get()
-    }
-
-    @Test func `a wire that breaks after the last answer does not undo the move`() async throws {
-        let whole = try await RelayTests.rig("7.2-q35-return-path.to-destination").run()
-        _ = try whole.relay.get()
-        var rig = try RelayTests.rig("7.2-q35-return-path.to-destination")
-        rig.atShut = { proxy in proxy.cut() }
-        let outcome = try await rig.run()
-        _ = try outcome.relay.get()
-        _ = try outcome.receiver.get()
     }
 
     @Test func `a dump that cannot be written does not undo the move`() async throws {
@@ -316,14 +309,15 @@ private final class WirePeer: Sendable {
         await #expect(processExitsWith: .failure) {
             let (_, source) = try StreamSocket.pair()
             let (_, wire) = try StreamSocket.pair()
-            let relay = MigrationRelay(source: source, wire: wire, options: RelayPeerTests.options)
+            let relay = MigrationRelay(
+                source: source, wire: WireSocket(wire), options: RelayPeerTests.options)
             _ = try? await relay.run()
             _ = try? await relay.run()
         }
         await #expect(processExitsWith: .failure) {
             let (_, wire) = try StreamSocket.pair()
             let receiver = MigrationReceiver(
-                wire: wire, output: .file("-"), options: RelayPeerTests.options)
+                wire: WireSocket(wire), output: .file("-"), options: RelayPeerTests.options)
             _ = try? await receiver.run()
             _ = try? await receiver.run()
         }

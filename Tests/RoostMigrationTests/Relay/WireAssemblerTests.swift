@@ -120,9 +120,10 @@ import Testing
         let start: (WireFormat.Kind, [UInt8]) = (.begin, [0, 0, 0, 3])
         let samples: [(WireFormat.Kind, [UInt8])] = [
             start, (.configuration, [0, 0, 0, 0]), (.section, Self.ram), (.blocks, Self.list([4])),
-            (.pages, []), opaque, (.endOfRecords, []), end, (.command, [0, 1]), (.end, []),
-            (.ready, []), (.acknowledge, [0, 0, 0, 0, 0, 0, 0, 0]), (.answer, [0]), (.complete, []),
-            (.failed, []),
+            (.pages, []), opaque, (.endOfRecords, []), end, (.command, [0, 1]),
+            (.end, [UInt8](repeating: 0, count: 24)), (.ready, []),
+            (.acknowledge, [UInt8](repeating: 0, count: 16)), (.answer, [0]), (.failed, []),
+            (.commit, [UInt8](repeating: 0, count: 8)), (.started, []), (.beat, []),
         ]
         let places: [(before: [(WireFormat.Kind, [UInt8])], allowed: Set<WireFormat.Kind>)] = [
             ([], [.begin]),
@@ -133,7 +134,11 @@ import Testing
             (Self.begin, [.pages, .endOfRecords, .endOfSection]),
             (Self.begin + [end], [.section, .command, .opaque]),
             (Self.begin + [end, opaque], [.opaque, .end]),
-            (Self.begin + [end, opaque, (.end, [])], []),
+            // A stream that looked whole may go on.
+            (
+                Self.begin + [end, opaque, (.end, [UInt8](repeating: 0, count: 24))],
+                [.opaque, .end]
+            ),
         ]
         for (before, allowed) in places {
             for sample in samples {
@@ -160,7 +165,7 @@ import Testing
         // Often a good beginning, so that what follows is looked at.
         var payloads = seed % 4 == 0 ? [] : Self.begin
         for _ in 0..<Int.random(in: 1...40, using: &random) {
-            let kind = WireFormat.Kind(rawValue: UInt8.random(in: 1...16, using: &random)) ?? .end
+            let kind = WireFormat.Kind(rawValue: UInt8.random(in: 1...23, using: &random)) ?? .end
             payloads.append((kind, Self.payload(of: kind, using: &random)))
         }
         let outcome = migrationError {

@@ -49,17 +49,24 @@ import Testing
             let errors = try await fail(rig, "closed at \(place)")
             #expect(errors.relay.kind == .truncated)
             #expect(errors.relay.description.contains("the source QEMU closed the connection"))
-            #expect(errors.relay.description.hasSuffix("the guest stays at the source"))
+            // One that asks for no answer may have let go of the guest when it wrote its last byte.
+            let mayStand = try file == Self.plain && place > StreamMap(rig.stream).tail
+            #expect(
+                errors.relay.description.hasSuffix(
+                    mayStand ? "if it stands still" : "the guest stays at the source"))
             #expect(errors.receiver.kind == .peer)
             #expect(
                 errors.receiver.description.contains(
-                    "the sending side says: the source QEMU closed the connection"))
+                    "the sending side says: the source QEMU closed the connection"),
+                "closed at \(place)")
         }
     }
 
     @Test(arguments: [plain, answered])
     func `a destination that closes early is named on both sides`(file: String) async throws {
-        for place in try Self.places(file) {
+        // Before the mark: what follows that is another matter.
+        let tail = try StreamMap(try StreamFixtures.bytes(file)).tail
+        for place in try Self.places(file) where place <= tail + 1 {
             var rig = try RelayTests.rig(file)
             rig.destinationCloses = place
             let errors = try await fail(rig, "closed at \(place)")
@@ -79,8 +86,10 @@ import Testing
         let said = "the destination QEMU did not take the guest"
         #expect(outcome.receiver.error?.description.contains(said) == true)
         #expect(outcome.relay.error?.description.contains(said) == true)
-        // The source is told so by QEMU's own word.
-        #expect(outcome.answered.suffix(8) == [0, 1, 0, 4, 0, 0, 0, 1])
+        // By then the source has let go.
+        #expect(outcome.answered.suffix(8) == [0, 1, 0, 4, 0, 0, 0, 0])
+        #expect(
+            outcome.relay.error?.description.contains("stands still at the source, whole") == true)
     }
 
     @Test(arguments: [plain, answered])
@@ -115,7 +124,6 @@ import Testing
         for place in stride(from: 0, to: whole.forward - 200_000, by: whole.forward / 40) {
             var rig = try RelayTests.rig(Self.answered)
             rig.wireFault = .flip(forward: place)
-            rig.grace = .milliseconds(200)
             let errors = try await fail(rig, "turned at \(place)")
             #expect(errors.receiver.kind == .peer)
             #expect(errors.receiver.description.contains("broke Roost's wire"))
@@ -123,7 +131,6 @@ import Testing
         for place in 0..<78 {
             var rig = try RelayTests.rig(Self.answered)
             rig.wireFault = .flip(back: place)
-            rig.grace = .milliseconds(200)
             let outcome = try await rig.run()
             #expect(await outcome.leavesNothing)
             let error = try #require(outcome.relay.error)
@@ -227,7 +234,6 @@ import Testing
             rig.isDirect = true
             rig.destinationStops = 100_000
             rig.destinationPlace = 50_000
-            rig.grace = .milliseconds(300)
             rig.atDestinationPlace = { relay, receiver in
                 if cancelsReceiver { receiver.cancel() } else { relay.cancel() }
             }
@@ -240,8 +246,10 @@ import Testing
         let (source, relaySource) = try StreamSocket.pair()
         let (relayWire, receiverWire) = try StreamSocket.pair()
         let options = RelayOptions(maximumRAMByteCount: 1 << 30)
-        let relay = MigrationRelay(source: relaySource, wire: relayWire, options: options)
-        let receiver = MigrationReceiver(wire: receiverWire, output: .file("-"), options: options)
+        let relay = MigrationRelay(
+            source: relaySource, wire: WireSocket(relayWire), options: options)
+        let receiver = MigrationReceiver(
+            wire: WireSocket(receiverWire), output: .file("-"), options: options)
         relay.cancel()
         receiver.cancel()
         async let relayed = #expect(throws: MigrationError.self) { try await relay.run() }
@@ -260,9 +268,10 @@ import Testing
         let (relayWire, receiverWire) = try StreamSocket.pair()
         let folder = try TemporaryFolder()
         let options = RelayOptions(maximumRAMByteCount: 1 << 30)
-        let relay = MigrationRelay(source: relaySource, wire: relayWire, options: options)
+        let relay = MigrationRelay(
+            source: relaySource, wire: WireSocket(relayWire), options: options)
         let receiver = MigrationReceiver(
-            wire: receiverWire, output: .file(folder("guest")), options: options)
+            wire: WireSocket(receiverWire), output: .file(folder("guest")), options: options)
         let bytes = try StreamFixtures.bytes("7.2-q35-stopped.stream")
         async let sent: Void = DedicatedThread.run(name: "rig") {
             try source.send(unsafe bytes.span.bytes)
@@ -282,8 +291,8 @@ import Testing
         let (source, relaySource) = try StreamSocket.pair()
         let (relayWire, silent) = try StreamSocket.pair()
         let relay = MigrationRelay(
-            source: relaySource, wire: relayWire,
-            options: RelayOptions(maximumRAMByteCount: 1 << 30), grace: .milliseconds(50))
+            source: relaySource, wire: WireSocket(relayWire),
+            options: .quick)
         let task = Task { try await relay.run() }
         // The relay is at work once it has said HELLO.
         _ = RelayRig.read(silent)

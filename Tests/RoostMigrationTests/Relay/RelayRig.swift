@@ -25,6 +25,8 @@ struct RelayRig: Sendable {
     var pieces = [65_536]
     /// Whether the source waits for SHUT before it closes, as one does with its return path on.
     var waitsForShut = false
+    /// What happens when the destination has been given the mark, before it says SHUT.
+    var atMark: @Sendable (RelayProxy, MigrationRelay, MigrationReceiver) -> Void = { _, _, _ in }
     /// What happens when SHUT has reached the source, before it closes.
     var afterShut: @Sendable (MigrationRelay, MigrationReceiver) -> Void = { _, _ in }
     var atShut: @Sendable (RelayProxy) -> Void = { _ in }
@@ -47,6 +49,8 @@ struct RelayRig: Sendable {
         case cut(forward: Int = .max, back: Int = .max)
         /// It breaks so many bytes before the frame END, from the relay's side.
         case cutBeforeEnd(Int)
+        /// A bit of the first whole page is turned over, and its frame is sound all the same.
+        case alterPage
         /// A bit of the byte at a place of either direction is turned over.
         case flip(forward: Int = -1, back: Int = -1)
     }
@@ -54,9 +58,8 @@ struct RelayRig: Sendable {
     /// Whether nothing lies between the two relays.
     var isDirect = false
 
-    var grace = Duration.seconds(5)
-    var relayOptions = RelayOptions(maximumRAMByteCount: 1 << 30)
-    var receiverOptions = RelayOptions(maximumRAMByteCount: 1 << 30)
+    var relayOptions = RelayOptions.quick
+    var receiverOptions = RelayOptions.quick
 
     init(_ stream: [UInt8]) {
         self.stream = stream
@@ -115,10 +118,11 @@ struct RelayRig: Sendable {
         var outcome: Outcome
         do {
             let relay = MigrationRelay(
-                source: relaySource, wire: relayWire, options: relayOptions, grace: grace)
+                source: relaySource, wire: WireSocket(relayWire), options: relayOptions)
             let receiver = MigrationReceiver(
-                wire: receiverWire, output: file.map { .file($0) } ?? .socket(receiverOutput),
-                options: receiverOptions, grace: grace)
+                wire: WireSocket(receiverWire),
+                output: file.map { .file($0) } ?? .socket(receiverOutput),
+                options: receiverOptions)
             (weakRelay, weakReceiver) = (relay, receiver)
             let proxy = RelayProxy(near: nearProxy, far: farProxy, fault: wireFault)
             let over = StopLatch()
@@ -129,7 +133,7 @@ struct RelayRig: Sendable {
                 self.send(to: source, relay, receiver, proxy)
             }
             async let received: [UInt8] = RelayRig.thread {
-                isStored ? [] : self.receive(from: destination, relay, receiver, over)
+                isStored ? [] : self.receive(from: destination, relay, receiver, proxy, over)
             }
             async let relayed = RelayRig.outcome(relay.run)
             async let taken = RelayRig.outcome(receiver.run)
@@ -209,15 +213,16 @@ struct RelayRig: Sendable {
 
     // MARK: The destination
 
-    /// Takes the stream as a QEMU does: answers, says SHUT when it has all, closes.
+    /// Takes the stream as a QEMU does: answers, starts at the mark, says SHUT, closes.
     private func receive(
         from socket: StreamSocket, _ relay: MigrationRelay, _ receiver: MigrationReceiver,
-        _ over: StopLatch
+        _ proxy: RelayProxy, _ over: StopLatch
     ) -> [UInt8] {
         var taken: [UInt8] = []
         var reader = StreamReader()
         var answers = Answers()
         let end = destinationCloses ?? .max
+        var isAsked = false
         while taken.count < end {
             if taken.count == destinationPlace { atDestinationPlace(relay, receiver) }
             if let stop = destinationStops, taken.count >= stop {
@@ -233,21 +238,33 @@ struct RelayRig: Sendable {
             guard (try? reader.consume(unsafe more.span.bytes, into: &answers)) != nil else {
                 break
             }
-            if answers.opensReturnPath {
-                if reader.isWhole(), reader.parser.deviceTail.descriptionByteCount > 0 {
-                    answers.append(ReturnPath.Message.shut, verdict)
-                }
-                guard (try? socket.send(unsafe answers.bytes.span.bytes)) != nil else { break }
-                answers.bytes = []
-                if reader.isWhole(), reader.parser.deviceTail.descriptionByteCount > 0 { break }
+            // What is asked behind the devices the reader does not know for a command.
+            if reader.isPastMemory, let question = RelayRig.question(in: taken), !isAsked {
+                isAsked = true
+                answers.append(ReturnPath.Message.pong, question)
             }
+            let isWhole = isAsked && reader.isWhole()
+            if isWhole { atMark(proxy, relay, receiver) }
+            if isWhole { answers.append(ReturnPath.Message.shut, verdict) }
+            guard
+                answers.bytes.isEmpty
+                    || (try? socket.send(unsafe answers.bytes.span.bytes)) != nil
+            else { break }
+            answers.bytes = []
+            if isWhole { break }
         }
         RelayRig.close(socket)
         return taken
     }
 
+    /// What a receiver asks in front of the mark, with nothing behind it.
+    private static func question(in bytes: [UInt8]) -> UInt32? {
+        let last = Array(bytes.suffix(9))
+        guard last.count == 9, last.starts(with: [8, 0, 2, 0, 4]) else { return nil }
+        return unsafe last.span.bytes.loadBigEndian(at: 5, as: UInt32.self)
+    }
+
     private struct Answers: StreamHandler {
-        var opensReturnPath = false
         var bytes: [UInt8] = []
 
         mutating func append(_ type: UInt16, _ value: UInt32) {
@@ -255,216 +272,51 @@ struct RelayRig: Sendable {
         }
 
         mutating func command(_ command: StreamCommand, _ payload: RawSpan) {
-            if command == .openReturnPath { opensReturnPath = true }
             if command == .ping {
                 append(ReturnPath.Message.pong, payload.loadBigEndian(at: 0, as: UInt32.self))
             }
         }
+
+        // Nothing else is answered.
+        mutating func streamBegan(version: UInt32) {}
+        mutating func configured(_ configuration: StreamConfiguration, _ bytes: RawSpan) {}
+        mutating func sectionBegan(_ section: SectionHeader) {}
+        mutating func blocksListed(_ blocks: [RAMBlockDescription]) {}
+        mutating func blocksAdded(
+            _ blocks: [RAMBlockDescription], from first: Int
+        ) throws(MigrationError) {
+            if let error = MigrationError.addedBlocks(blocks, from: first) { throw error }
+        }
+        mutating func page(_ record: PageRecord, _ body: RawSpan) {}
+        mutating func multifdFlushed() {}
+        mutating func recordsEnded() {}
+        mutating func opaque(_ bytes: RawSpan) {}
+        mutating func sectionEnded(_ section: SectionHeader, hasFooter: Bool) {}
+        mutating func tail(_ bytes: RawSpan) {}
     }
 }
 
-/// Something that threads wait for, once.
-final class StopLatch: Sendable {
-    private let pair: (StreamSocket, StreamSocket)?
-
-    init() {
-        pair = try? StreamSocket.pair()
-    }
-
-    func open() { pair?.0.shutdown(.both) }
-
-    func wait() { _ = pair.flatMap { RelayRig.read($0.1) } }
-}
-
-/// What lies between the two relays: it copies both ways until it breaks.
-final class RelayProxy: Sendable {
-    private let near: StreamSocket
-    private let far: StreamSocket
-    private let fault: RelayRig.WireFault?
-
-    init(near: StreamSocket, far: StreamSocket, fault: RelayRig.WireFault?) {
-        self.near = near
-        self.far = far
-        self.fault = fault
-    }
-
-    func carryForward() -> Int {
-        switch fault {
-        case .cut(let forward, _): carry(near, far, cutAt: forward)
-        case .cutBeforeEnd(let byteCount): carryFrames(cutBeforeEnd: byteCount)
-        case .flip(let forward, _): carry(near, far, flipAt: forward)
-        case nil: carry(near, far)
-        }
-    }
-
-    func carryBack() -> Int {
-        switch fault {
-        case .cut(_, let back): carry(far, near, cutAt: back)
-        case .flip(_, let back): carry(far, near, flipAt: back)
-        case .cutBeforeEnd, nil: carry(far, near)
-        }
-    }
-
-    /// Breaks the wire for good.
-    func cut() {
-        near.shutdown(.both)
-        far.shutdown(.both)
-    }
-
-    /// Carries towards the receiver frame by frame, each when the next one is whole, so that the one
-    /// before END can lose its last bytes; the greeting, which the receiver answers, goes at once.
-    ///
-    /// How many frames a move has hangs on how its bytes come, so only this finds a place by END.
-    private func carryFrames(cutBeforeEnd byteCount: Int) -> Int {
-        var input: [UInt8] = []
-        var last: [UInt8] = []
-        var position = 0
-        func send(_ bytes: [UInt8]) {
-            position += bytes.count
-            try? far.send(unsafe bytes.span.bytes)
-        }
-        while let more = RelayRig.read(near) {
-            input += more
-            while input.count >= WireFormat.headByteCount {
-                let length = Int(unsafe input.span.bytes.loadBigEndian(at: 4, as: UInt32.self))
-                let whole = WireFormat.headByteCount + length
-                guard input.count >= whole else { break }
-                if input[0] == WireFormat.Kind.end.rawValue {
-                    send(last.dropLast(byteCount))
-                    cut()
-                    return position
-                }
-                send(last)
-                last = Array(input.prefix(whole))
-                input.removeFirst(whole)
-                guard position == 0, last[0] == WireFormat.Kind.hello.rawValue else { continue }
-                send(last)
-                last = []
-            }
-        }
-        send(last + input)
-        far.shutdown(.writing)
-        return position
-    }
-
-    private func carry(
-        _ from: StreamSocket, _ to: StreamSocket, cutAt: Int = .max, flipAt: Int = -1
-    ) -> Int {
-        var position = 0
-        while position < cutAt {
-            guard
-                var bytes = RelayRig.read(from, limit: min(65_536, cutAt - position))
-            else {
-                // The end of one direction leaves the other.
-                to.shutdown(.writing)
-                return position
-            }
-            if (position..<position + bytes.count).contains(flipAt) {
-                bytes[flipAt - position] ^= 0x10
-            }
-            position += bytes.count
-            guard (try? to.send(unsafe bytes.span.bytes)) != nil else {
-                from.shutdown(.reading)
-                return position
-            }
-        }
-        cut()
-        return position
+extension RelayRig.Outcome {
+    /// What the destination read, without what the receiver asked it in front of the mark.
+    var stream: [UInt8] {
+        guard
+            let mark = delivered.indices.last(where: { place in
+                place >= 9 && delivered[place] == 0
+                    && delivered[place - 9..<place - 4].elementsEqual([8, 0, 2, 0, 4])
+            })
+        else { return delivered }
+        var start = mark - 9
+        let opens: [UInt8] = [8, 0, 1, 0, 0]
+        if start >= 5, delivered[start - 5..<start].elementsEqual(opens) { start -= 5 }
+        return Array(delivered[..<start] + delivered[mark...])
     }
 }
 
-/// What this process has open, from /proc.
-enum ProcessState {
-    /// The inode of a socket.
-    static func inode(of socket: StreamSocket) throws -> UInt64 {
-        var status = stat()
-        guard unsafe fstat(socket.descriptor.rawValue, &status) == 0 else {
-            throw Errno(rawValue: errno)
-        }
-        return UInt64(status.st_ino)
-    }
-
-    /// Where every open descriptor leads.
-    static func openFiles() -> [String] {
-        names(in: "/proc/self/fd").compactMap { name in
-            var buffer = [UInt8](repeating: 0, count: 4096)
-            // SAFETY: readlink writes at most the buffer's length.
-            let count = unsafe buffer.withUnsafeMutableBytes { bytes in
-                guard let start = bytes.baseAddress else { return -1 }
-                return unsafe readlink("/proc/self/fd/\(name)", start, bytes.count)
-            }
-            return count < 0 ? nil : String(decoding: buffer.prefix(count), as: UTF8.self)
-        }
-    }
-
-    /// How many mappings and descriptors of memory files there are whose names begin so.
-    static func memoryFiles(_ prefix: String) -> (mappings: Int, descriptors: Int) {
-        var mappings = 0
-        if let file = unsafe fopen("/proc/self/maps", "r") {
-            var line = [CChar](repeating: 0, count: 1024)
-            while unsafe fgets(&line, 1024, file) != nil {
-                let text = String(
-                    decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-                if text.contains("/memfd:\(prefix)") { mappings += 1 }
-            }
-            unsafe _ = fclose(file)
-        }
-        return (mappings, openFiles().filter { $0.hasPrefix("/memfd:\(prefix)") }.count)
-    }
-
-    /// The threads of relayed moves; others of the process have nothing to do with them.
-    static func moveThreads() -> [String] {
-        threads("roost-").filter {
-            ["roost-relay", "roost-receive", "roost-answers", "roost-dump"].contains($0)
-        }
-    }
-
-    /// The threads whose names begin so.
-    static func threads(_ prefix: String) -> [String] {
-        names(in: "/proc/self/task").compactMap { id in
-            guard let file = unsafe fopen("/proc/self/task/\(id)/comm", "r") else { return nil }
-            defer { unsafe _ = fclose(file) }
-            var line = [CChar](repeating: 0, count: 64)
-            guard unsafe fgets(&line, 64, file) != nil else { return nil }
-            let name = String(
-                decoding: line.prefix { $0 != 0 && $0 != 10 }.map { UInt8(bitPattern: $0) },
-                as: UTF8.self)
-            return name.hasPrefix(prefix) ? name : nil
-        }
-    }
-
-    /// As ``soon(_:)``, and lets other tests go on meanwhile.
-    static func settles(_ condition: () -> Bool) async -> Bool {
-        let deadline = ContinuousClock.now + .seconds(30)
-        while !condition() {
-            guard ContinuousClock.now < deadline else { return false }
-            try? await Task.sleep(for: .milliseconds(1))
-        }
-        return true
-    }
-
-    /// Whether something that a thread does on its way out has happened within ten seconds.
-    static func soon(_ condition: () -> Bool) -> Bool {
-        let deadline = ContinuousClock.now + .seconds(10)
-        while !condition() {
-            guard ContinuousClock.now < deadline else { return false }
-            sched_yield()
-        }
-        return true
-    }
-
-    private static func names(in folder: String) -> [String] {
-        guard let entries = unsafe opendir(folder) else { return [] }
-        defer { unsafe _ = closedir(entries) }
-        var names: [String] = []
-        while let entry = unsafe readdir(entries) {
-            let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { name in
-                unsafe name.withMemoryRebound(to: CChar.self, capacity: 256) { text in
-                    unsafe String(cString: text)
-                }
-            }
-            if !name.hasPrefix(".") { names.append(name) }
-        }
-        return names
+extension RelayOptions {
+    /// Limits for tests, in which nobody has to be waited for for long.
+    static var quick: RelayOptions {
+        var options = RelayOptions(maximumRAMByteCount: 1 << 30)
+        options.grace = .milliseconds(500)
+        return options
     }
 }

@@ -33,7 +33,7 @@ import Testing
         var before = try RelayedStream()
         try read(rig.stream, into: &before)
         var after = try RelayedStream()
-        let tail = try read(outcome.delivered, into: &after)
+        let tail = try read(outcome.stream, into: &after)
         #expect(tail.trailingByteCount == 0)
         #expect(after.kinds.isSubset(of: [.zero, .plain]))
         #expect(after.configuration == before.configuration)
@@ -48,6 +48,7 @@ import Testing
         #expect(moved.pages == before.pages)
         #expect(moved.streamBytes == UInt64(rig.stream.count))
         #expect(arrived.streamBytes == UInt64(outcome.delivered.count))
+        #expect(outcome.answered == [] || rig.waitsForShut)
         #expect(moved.zeroPages == arrived.zeroPages)
         #expect(moved.plainPages == arrived.plainPages)
         #expect(moved.deltaPages == arrived.deltaPages)
@@ -55,7 +56,7 @@ import Testing
         #expect(arrived.pages == after.pages)
         #expect(moved.memoryBytes == arrived.memoryBytes)
         #expect(moved.wireBytes == UInt64(outcome.forward))
-        #expect(arrived.wireBytes == UInt64(outcome.forward))
+        #expect(arrived.wireBytes <= UInt64(outcome.forward))
         #expect(moved.isPastMemory && arrived.isPastMemory)
         #expect(moved.acknowledgedFrames > 0)
     }
@@ -97,6 +98,17 @@ import Testing
 
     /// Wherever the stream's last bytes are parted: a source writes its mark and its description
     /// in pieces that nothing announces.
+    @Test func `what the receiver asks stands in front of the mark and is answered to it alone`()
+        async throws
+    {
+        for file in ["7.2-q35-return-path.to-destination", "7.2-q35-paused.stream"] {
+            let outcome = try await Self.rig(file).run()
+            _ = try outcome.relay.get()
+            let asked = outcome.delivered.count - outcome.stream.count
+            #expect(asked == (file.contains("return-path") ? 9 : 14))
+        }
+    }
+
     @Test func `a stream with a return path is whole only with its description`() async throws {
         var rig = try Self.rig("7.2-q35-return-path.to-destination")
         let map = try StreamMap(rig.stream)
@@ -110,7 +122,7 @@ import Testing
             rig.pieces = [place, rig.stream.count]
             let outcome = try await rig.run()
             _ = try outcome.relay.get()
-            #expect(outcome.delivered.suffix(64) == rig.stream.suffix(64))
+            #expect(outcome.stream.suffix(64) == rig.stream.suffix(64))
         }
     }
 
@@ -131,7 +143,7 @@ import Testing
         #expect(second.plainPages == first.plainPages)
         #expect(second.zeroPages == first.zeroPages)
         #expect(second.wireBytes < first.wireBytes + 256)
-        #expect(again.delivered.suffix(4096) == once.delivered.suffix(4096))
+        #expect(again.stream.suffix(4096) == once.stream.suffix(4096))
     }
 
     // MARK: Stored
@@ -201,6 +213,11 @@ struct RelayedStream: StreamHandler, ~Copyable {
         sections.append("\(blocks)")
         memory = try GuestMemory(accepting: blocks, maximumByteCount: 1 << 30)
     }
+    mutating func blocksAdded(
+        _ blocks: [RAMBlockDescription], from first: Int
+    ) throws(MigrationError) {
+        if let error = MigrationError.addedBlocks(blocks, from: first) { throw error }
+    }
     mutating func page(_ record: PageRecord, _ body: RawSpan) throws(MigrationError) {
         pages += 1
         kinds.insert(record.kind)
@@ -214,6 +231,10 @@ struct RelayedStream: StreamHandler, ~Copyable {
         commands.append(StreamEdit.integer(command.rawValue) + [UInt8](copying: payload))
     }
     mutating func tail(_ bytes: RawSpan) { tail += [UInt8](copying: bytes) }
+    mutating func multifdFlushed() throws(MigrationError) { throw .forTest }
+    // Not compared: a relay may part the records otherwise.
+    mutating func streamBegan(version: UInt32) {}
+    mutating func recordsEnded() {}
 
     /// Whether two streams brought the same memory, and named the same pages of it.
     func isMemory(equalTo other: borrowing RelayedStream) -> Bool {

@@ -101,6 +101,11 @@ extension FrameWriter {
     /// A conversation with a frame of every kind that a relay sends.
     static func conversation(_ writer: inout FrameWriter) {
         writer.hello()
+        stream(&writer)
+    }
+
+    /// What of it is the stream.
+    static func stream(_ writer: inout FrameWriter) {
         writer.begin(streamVersion: 3)
         writer.frame(.configuration, unsafe ([0, 0, 0, 1, 0x70] as [UInt8]).span.bytes)
         writer.command(.openReturnPath, unsafe [UInt8]().span.bytes)
@@ -119,38 +124,43 @@ extension FrameWriter {
         writer.frame(.endOfRecords)
         writer.endOfSection(2, hasFooter: true)
         writer.frame(.opaque, unsafe ([0, 6, 0, 0, 0, 2, 0x7b, 0x7d] as [UInt8]).span.bytes)
-        writer.frame(.end)
+        writer.end(0x1234, Digest128(high: 5, low: 7))
+    }
+
+    private static func number(_ value: UInt8) -> [UInt8] {
+        [UInt8](repeating: 0, count: 7) + [value]
     }
 
     // MARK: The format
 
     /// The wire is ours: whoever changes these bytes gives it another version.
-    @Test func `version 1 looks like this`() {
-        #expect(WireFormat.version == 1)
+    @Test func `version 2 looks like this`() {
+        #expect(WireFormat.version == 2)
         let head = WireFrame.bytes { writer in
             writer.hello()
-            writer.acknowledge(0x0102_0304_0506_0708)
+            writer.acknowledge(0x0102_0304_0506_0708, byteCount: 0x090a_0b0c_0d0e_0f10)
         }
         #expect(
             head == [
                 // type 1, three zeros, length 10, sequence 0, CRC-32
                 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x0a, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
-                0x00, 0x00, 0x5c, 0xb3, 0x9e, 0xc7,
-                // ROOSTMIG, version 1
-                0x52, 0x4f, 0x4f, 0x53, 0x54, 0x4d, 0x49, 0x47, 0x00, 0x01,
-                // type 13, three zeros, length 8, sequence 1, CRC-32
-                0x0d, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
-                0x00, 0x01, 0x28, 0x31, 0x11, 0x37,
-                // the sequence that is acknowledged
-                0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08,
+                0x00, 0x00, 0xc5, 0xba, 0xcf, 0x7d,
+                // ROOSTMIG, version 2
+                0x52, 0x4f, 0x4f, 0x53, 0x54, 0x4d, 0x49, 0x47, 0x00, 0x02,
+                // type 13, check, length 16, sequence 1, CRC-32
+                0x0d, 0x50, 0x59, 0xcc, 0x00, 0x00, 0x00, 0x10, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+                0x00, 0x01, 0x96, 0x32, 0x7a, 0x82,
+                // the sequence and the count that are acknowledged
+                0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b, 0x0c,
+                0x0d, 0x0e, 0x0f, 0x10,
             ])
     }
 
-    @Test func `the payloads of version 1 look like this`() throws {
+    @Test func `the payloads of version 2 look like this`() throws {
         let frames = try WireFrame.read(WireFrame.bytes(Self.conversation))
         let text = { (text: String) in Array(text.utf8) }
         var expected = [
-            WireFrame(.hello, text("ROOSTMIG") + [0, 1]),
+            WireFrame(.hello, text("ROOSTMIG") + [0, 2]),
             WireFrame(.begin, [0, 0, 0, 3]),
             WireFrame(.configuration, [0, 0, 0, 1, 0x70]),
             WireFrame(.command, [0, 1]),
@@ -176,7 +186,7 @@ extension FrameWriter {
             WireFrame(.endOfRecords),
             WireFrame(.endOfSection, [0, 0, 0, 2, 1]),
             WireFrame(.opaque, [0, 6, 0, 0, 0, 2, 0x7b, 0x7d]),
-            WireFrame(.end),
+            WireFrame(.end, [0, 0, 0, 0, 0, 0, 0x12, 0x34] + Self.number(5) + Self.number(7)),
         ]
         #expect(frames == expected)
     }
@@ -184,9 +194,13 @@ extension FrameWriter {
     @Test func `every kind keeps its number`() {
         let kinds: [WireFormat.Kind] = [
             .hello, .ready, .begin, .configuration, .section, .blocks, .pages, .opaque,
-            .endOfRecords, .endOfSection, .command, .end, .acknowledge, .answer, .complete, .failed,
+            .endOfRecords, .endOfSection, .command, .end, .acknowledge, .answer,
         ]
-        #expect(kinds.map(\.rawValue) == Array(1...16))
+        #expect(kinds.map(\.rawValue) == Array(1...14))
+        let later: [WireFormat.Kind] = [
+            .failed, .open, .beat, .prepared, .commit, .started, .unknown, .digests,
+        ]
+        #expect(later.map(\.rawValue) == Array(16...23))
         let codes: [WireFormat.PageCode] = [.zeroRun, .plain, .delta, .compressed, .fill]
         #expect(codes.map(\.rawValue) == Array(0...4))
     }
@@ -313,7 +327,7 @@ extension FrameWriter {
         let bytes = WireFrame.bytes { writer in
             Self.conversation(&writer)
             if longest > 64 { writer.frame(.opaque, unsafe large.span.bytes) }
-            writer.frame(.end)
+            writer.frame(.ready)
         }
         #expect(try WireFrame.read(bytes, pieces: pieces) == (try WireFrame.read(bytes)))
     }
@@ -322,7 +336,7 @@ extension FrameWriter {
         let bytes = WireFrame.bytes { writer in
             writer.hello()
             writer.frame(.ready)
-            writer.frame(.end)
+            writer.frame(.beat)
         }
         var reader = FrameReader()
         reader.input.append(unsafe bytes.span.bytes.extracting(0..<bytes.count - 1))
@@ -333,6 +347,21 @@ extension FrameWriter {
         let (taken, start) = (reader.takenByteCount, reader.byteCount)
         #expect(second && !third)
         #expect(taken == 50 && start == 30)
+    }
+
+    /// A head that is damaged is not waited for.
+    @Test func `a length that was turned over is refused at once`() throws {
+        let bytes = WireFrame.bytes { writer in
+            writer.hello()
+            writer.frame(.opaque, unsafe [UInt8](repeating: 1, count: 100).span.bytes)
+        }
+        for place in 34..<38 {
+            for bit in 0..<8 {
+                var damaged = Array(bytes[..<50])
+                damaged[place] ^= 1 << UInt8(bit)
+                #expect(migrationError { _ = try WireFrame.read(damaged) }?.kind == .peer)
+            }
+        }
     }
 
     /// Every bit of a conversation turned over by itself: the frame it lies in is not handed out.
@@ -371,7 +400,8 @@ extension FrameWriter {
     }
 
     @Test(arguments: [
-        (kind: WireFormat.Kind.hello, length: 9), (.hello, 11), (.hello, 1 << 20), (.failed, 4097),
+        (kind: WireFormat.Kind.hello, length: 9), (.hello, 4097), (.hello, 1 << 20),
+        (.failed, 4097),
         (.failed, 0xffff_ffff), (.pages, 0), (.ready, 0), (.acknowledge, 8),
     ])
     func `before HELLO nothing else is taken`(kind: WireFormat.Kind, length: Int) {
@@ -381,21 +411,29 @@ extension FrameWriter {
         #expect(migrationError { _ = try WireFrame.read(head) }?.kind == .peer)
     }
 
-    @Test(arguments: [
+    private static let wrongLengths: [(kind: WireFormat.Kind, length: Int)] = [
         (kind: WireFormat.Kind.ready, length: 1), (.begin, 3), (.begin, 5), (.section, 13),
         (.section, 269), (.endOfRecords, 1), (.endOfSection, 4), (.command, 1), (.command, 65_538),
-        (.end, 1), (.acknowledge, 7), (.acknowledge, 9), (.answer, 0), (.answer, 65_537),
-        (.complete, 1), (.failed, 4097), (.pages, 1 << 20 + 1), (.opaque, 1 << 20 + 1),
+        (.end, 23), (.acknowledge, 15), (.acknowledge, 17), (.answer, 0), (.answer, 65_537),
+        (.open, 32), (.open, 34), (.beat, 1), (.prepared, 7), (.commit, 9), (.started, 1),
+        (.unknown, 1), (.digests, 1 << 20 + 1), (.failed, 4097), (.pages, 1 << 20 + 1),
+        (.opaque, 1 << 20 + 1),
         (.opaque, 0xffff_ffff), (.hello, 10),
-    ])
+    ]
+
+    @Test(arguments: wrongLengths)
     func `a length that a kind cannot have is refused at once`(
         kind: WireFormat.Kind, length: Int
     ) {
         var bytes = WireFrame.bytes { $0.hello() }
-        bytes += [kind.rawValue, 0, 0, 0]
+        let check = WireFormat.check(
+            kind.rawValue, length: UInt32(truncatingIfNeeded: length), sequence: 1)
+        bytes += StreamEdit.integer(UInt32(kind.rawValue) << 24 | check)
         bytes += StreamEdit.integer(UInt32(truncatingIfNeeded: length))
-        bytes += [UInt8](repeating: 0, count: 12)
-        #expect(migrationError { _ = try WireFrame.read(bytes) }?.kind == .peer)
+        bytes += StreamEdit.integer(UInt64(1)) + [0, 0, 0, 0]
+        let error = migrationError { _ = try WireFrame.read(bytes) }
+        #expect(error?.kind == .peer)
+        #expect(error?.description.contains("damaged head") == false)
     }
 
     @Test func `FAILED can come before HELLO`() throws {
@@ -403,14 +441,17 @@ extension FrameWriter {
         #expect(try WireFrame.read(bytes) == [WireFrame(.failed, Array("no".utf8))])
     }
 
-    @Test func `another version is refused by its number`() {
+    @Test(arguments: [[0, 1], [0, 3], [0, 3, 1, 2, 3, 4, 5, 6]] as [[UInt8]])
+    func `another version is refused by its number`(version: [UInt8]) {
         var bytes = WireFrame.bytes { writer in
-            writer.frame(.hello, unsafe (Array("ROOSTMIG".utf8) + [0, 2]).span.bytes)
+            writer.frame(.hello, unsafe (Array("ROOSTMIG".utf8) + version).span.bytes)
         }
         let error = migrationError { _ = try WireFrame.read(bytes) }
-        #expect(error?.description.contains("speaks version 2 of Roost's wire") == true)
+        #expect(
+            error?.description.contains(
+                "speaks version \(version[1]) of Roost's wire, this side 2") == true)
         bytes = WireFrame.bytes { writer in
-            writer.frame(.hello, unsafe (Array("ROOSTMIX".utf8) + [0, 1]).span.bytes)
+            writer.frame(.hello, unsafe (Array("ROOSTMIX".utf8) + [0, 2]).span.bytes)
         }
         #expect(migrationError { _ = try WireFrame.read(bytes) }?.kind == .peer)
     }
